@@ -1,0 +1,158 @@
+"""What a training step of five capacities costs, against five steps of the same dense network.
+
+    python benchmarks/step.py                    # writes benchmarks/results/step.json
+    python benchmarks/step.py --networks resnet18 --pairs 3
+
+Time: pairs of (five dense steps, one prunable step) in one process on one thread, the two in turn;
+the median of the pairs' ratios. Peak memory: of a process that does nothing else, three steps, in
+units of the dense process's peak and of one set of gradients (one gradient for everything that is
+trained).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
+from results import read_results, write_results
+from tqdm import tqdm
+
+import prunnet_pml as prunnet
+
+SETTINGS = {"resnet18": (32, 128), "resnet50": (32, 128), "vit_small_patch16_224": (8, 224)}
+CLASSES, DIM = 100, 128
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "262144"}
+"""Gives freed tensors back at once, so that a peak is what is needed and not fragmentation."""
+
+
+def dense_steps(name: str, count: int) -> Callable[[], None]:
+    """A function that takes ``count`` training steps of the dense network."""
+    images, labels = _batch(name)
+    model = timm.create_model(name, num_classes=DIM)
+    loss_func = NormalizedSoftmaxLoss(CLASSES, DIM)
+    optimizer = _sgd(model, loss_func)
+
+    def run() -> None:
+        for _ in range(count):
+            optimizer.zero_grad()
+            loss_func(model(images), labels).backward()
+            optimizer.step()
+
+    return run
+
+
+def prunable_step(name: str) -> Callable[[], None]:
+    """A function that takes one training step of all capacities."""
+    images, labels = _batch(name)
+    model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM))
+    loss_func = prunnet.CompatibleLoss(NormalizedSoftmaxLoss(CLASSES, DIM), model)
+    optimizer = prunnet.ConflictAwareOptimizer(_sgd(model, loss_func), model)
+
+    def run() -> None:
+        for _ in optimizer.capacities():
+            loss_func(model(images), labels).backward()
+        optimizer.step()
+
+    return run
+
+
+def _batch(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    size, pixels = SETTINGS[name]
+    return torch.randn(size, 3, pixels, pixels), torch.randint(0, CLASSES, (size,))
+
+
+def _sgd(*modules: torch.nn.Module) -> torch.optim.Optimizer:
+    parameters = [parameter for module in modules for parameter in module.parameters()]
+    return torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
+
+
+def measure_time(name: str, pairs: int) -> dict[str, float]:
+    """Seconds of processor time, which a busy machine disturbs less than the clock's."""
+    dense, prunable = dense_steps(name, 5), prunable_step(name)
+    seconds: dict[str, list[float]] = {"dense": [], "prunable": []}
+    for i in tqdm(range(pairs + 1), desc=name, disable=None):
+        for key, run in (("dense", dense), ("prunable", prunable)):
+            start = time.process_time()
+            run()
+            if i:  # the first pair warms up
+                seconds[key].append(time.process_time() - start)
+    ratios = [p / d for p, d in zip(seconds["prunable"], seconds["dense"], strict=True)]
+    return {
+        "five_dense_steps_s": statistics.median(seconds["dense"]),
+        "prunable_step_s": statistics.median(seconds["prunable"]),
+        "ratio": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+    }
+
+
+def measure_memory(name: str) -> dict[str, float]:
+    """Peak resident memory of a process of its own, in MiB."""
+    peaks = {}
+    for kind in ("dense", "prunable"):
+        command = [sys.executable, __file__, "--networks", name, "--memory-of", kind]
+        output = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | ALLOCATOR
+        ).stdout
+        peaks[kind] = json.loads(output)
+    gradients = peaks["prunable"]["gradients_mib"]
+    allowed = 1.1 * (peaks["dense"]["peak_mib"] + 5 * gradients)
+    return {
+        "dense_peak_mib": peaks["dense"]["peak_mib"],
+        "prunable_peak_mib": peaks["prunable"]["peak_mib"],
+        "one_set_of_gradients_mib": gradients,
+        "target_mib": allowed,
+        "peak_over_target": peaks["prunable"]["peak_mib"] / allowed,
+        "peak_over_dense": peaks["prunable"]["peak_mib"] / peaks["dense"]["peak_mib"],
+    }
+
+
+def _memory_of(name: str, kind: str) -> dict[str, float]:
+    run = dense_steps(name, 1) if kind == "dense" else prunable_step(name)
+    for _ in range(3):
+        run()
+    peak = _peak_mib()
+    model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM))
+    trained = sum(parameter.numel() * 4 for parameter in model.parameters())
+    return {"peak_mib": peak, "gradients_mib": trained / 2**20}
+
+
+def _peak_mib() -> float:
+    """The high-water mark of this process (``ru_maxrss`` would count the parent's as well)."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+
+def main() -> None:
+    """Measures and writes the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--memory-of", choices=("dense", "prunable"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if arguments.memory_of:
+        print(json.dumps(_memory_of(arguments.networks[0], arguments.memory_of)))
+        return
+    networks = read_results("step").get("networks", {})
+    for name in arguments.networks:
+        batch, pixels = SETTINGS[name]
+        settings = {"batch": batch, "pixels": pixels, "pairs": arguments.pairs}
+        networks[name] = settings | measure_time(name, arguments.pairs) | measure_memory(name)
+        write_results("step", {"target_ratio": 1.1, "networks": networks})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Embedding networks that prune to any capacity, every subnetwork compatible with every other."""
+
+from prunnet_pml import datasets, evaluation, integration, losses
+from prunnet_pml.calibration import calibrate
+from prunnet_pml.evaluation import CompatibilityMatrix, evaluate
+from prunnet_pml.integration import ConflictAware, Mean, PCGrad, Sum
+from prunnet_pml.losses import CompatibleLoss
+from prunnet_pml.network import (
+    capacity,
+    get_capacity,
+    is_prunable,
+    make_prunable,
+    reset_scores,
+    score_parameters,
+    scored_layers,
+    set_capacity,
+    trained_capacities,
+)
+from prunnet_pml.optimizer import ConflictAwareOptimizer
+from prunnet_pml.pruning import prune
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CompatibilityMatrix",
+    "CompatibleLoss",
+    "ConflictAware",
+    "ConflictAwareOptimizer",
+    "Mean",
+    "PCGrad",
+    "Sum",
+    "calibrate",
+    "capacity",
+    "datasets",
+    "evaluate",
+    "evaluation",
+    "get_capacity",
+    "integration",
+    "is_prunable",
+    "losses",
+    "make_prunable",
+    "prune",
+    "reset_scores",
+    "score_parameters",
+    "scored_layers",
+    "set_capacity",
+    "trained_capacities",
+]

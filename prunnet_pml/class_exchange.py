@@ -1,0 +1,52 @@
+"""Giving a module that exists a mixin, and taking it away again.
+
+``parametrize`` of torch renames the parameters and can't be pickled, and a wrapper module would
+rename everything below it. Exchanging ``module.__class__`` for a subclass of itself renames
+nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+_Mixin = TypeVar("_Mixin", bound="Exchanged")
+
+
+class Exchanged(nn.Module):
+    """Base of the mixins; pickling names mixin and class, as subclasses are made on the fly."""
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        mixin, original = type(self).__bases__
+        return _blank, (mixin, original), self.__getstate__()
+
+    def __getstate__(self) -> Any:  # noqa: ANN401
+        inherited = getattr(super(), "__getstate__", None)  # up to Python 3.10 few classes have one
+        return self.__dict__ if inherited is None else inherited()
+
+
+@cache
+def exchanged_class(mixin: Any, original: Any) -> Any:  # noqa: ANN401 (to mypy, types don't hash)
+    """The subclass of ``mixin`` and ``original``: one per pair and process."""
+    name = f"{mixin.__name__}{original.__name__}"
+    body = {"__module__": original.__module__, "__doc__": original.__doc__}
+    return type(name, (mixin, original), body)
+
+
+def exchange_class(module: nn.Module, mixin: type[_Mixin]) -> _Mixin:
+    """Puts ``mixin`` in front of the module's class, in place, and returns the same module."""
+    classes: Any = (mixin, type(module))
+    module.__class__ = exchanged_class(*classes)
+    return cast("_Mixin", module)
+
+
+def restore_class(module: Exchanged) -> None:
+    """Gives the module its original class back, in place."""
+    module.__class__ = type(module).__bases__[1]
+
+
+def _blank(mixin: Any, original: Any) -> Any:  # noqa: ANN401
+    blank_class = exchanged_class(mixin, original)
+    return blank_class.__new__(blank_class)

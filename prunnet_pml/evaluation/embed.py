@@ -1,0 +1,165 @@
+"""From images to embeddings, at one capacity or at many in one pass over the data."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from prunnet_pml.network import capacity
+
+Images: TypeAlias = Dataset[Any] | DataLoader[Any] | tuple[Tensor, Tensor]
+"""A dataset of ``(image, label)``, a loader of such batches, or tensors ``([n, ...], [n])``."""
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def embed(
+    model: nn.Module,
+    data: Images,
+    *,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+    normalize: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Embeds images with any network: a prunable one at its current capacity, or a plain one.
+
+    The network runs in eval mode and without gradients; its modes are restored afterwards, also
+    when an exception is raised.
+
+    Args:
+        model: Maps images ``[b, ...]`` to embeddings ``[b, d]``.
+        data: A dataset of ``(image, label)``, a DataLoader of such batches, or a tuple of tensors
+            ``(images [n, ...], labels [n])``. Images of type uint8 are scaled to [0, 1].
+        batch_size: Images per forward; a DataLoader brings its own.
+        device: Where to send the images; by default where the network's parameters are.
+        normalize: Whether embeddings are divided by their Euclidean norm.
+
+    Returns:
+        Embeddings, float32 ``[n, d]``, and labels, int64 ``[n]``, both on the CPU.
+
+    Raises:
+        ValueError: If ``data`` is none of the above or is empty, a label is not an integer, or the
+            network returns something else than finite embeddings ``[b, d]``.
+    """
+    passes = {None: nullcontext}
+    embeddings, labels = _embed(model, data, passes, batch_size, device, normalize)
+    return embeddings[None], labels
+
+
+def embed_capacities(
+    model: nn.Module,
+    data: Images,
+    capacities: Iterable[float],
+    *,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+    normalize: bool = True,
+) -> tuple[dict[float, Tensor], Tensor]:
+    """Embeds a set of images with a prunable network at several capacities.
+
+    The data are read once and every batch goes through all capacities in turn, so that a shuffled
+    loader or random augmentation gives every capacity the same images in the same order. The
+    network's capacity and modes are restored afterwards, also when an exception is raised.
+
+    Args:
+        model: A prunable network.
+        data: As in :func:`embed`.
+        capacities: Each in (0, 1].
+        batch_size: As in :func:`embed`.
+        device: As in :func:`embed`.
+        normalize: As in :func:`embed`.
+
+    Returns:
+        Embeddings by capacity, float32 ``[n, d]`` each, and labels, int64 ``[n]``, on the CPU.
+
+    Raises:
+        ValueError: As :func:`embed` and :func:`prunnet_pml.capacity`.
+    """
+    passes = {value: partial(capacity, model, value) for value in capacities}
+    return _embed(model, data, passes, batch_size, device, normalize)
+
+
+def _embed(
+    model: nn.Module,
+    data: Images,
+    passes: Mapping[_Key, Callable[[], AbstractContextManager[None]]],
+    batch_size: int,
+    device: torch.device | str | None,
+    normalize: bool,
+) -> tuple[dict[_Key, Tensor], Tensor]:
+    from tqdm import tqdm
+
+    if device is None:
+        device = next((parameter.device for parameter in model.parameters()), "cpu")
+    found: dict[_Key, list[Tensor]] = {key: [] for key in passes}
+    labels: list[Tensor] = []
+    with _evaluating(model), torch.no_grad():
+        for batch in tqdm(_batches(data, batch_size), "embed", disable=None, leave=False):
+            images = batch[0].to(device)
+            if images.dtype == torch.uint8:
+                images = images / 255
+            for key, at_capacity in passes.items():
+                with at_capacity():
+                    embeddings = model(images)  # [b, d]
+                found[key].append(_checked_embeddings(embeddings, len(images), normalize))
+            labels.append(_checked_labels(batch[1], len(images)))
+    if not labels:
+        raise ValueError("`data` should hold at least one image. Found none.")
+    return {key: torch.cat(batches) for key, batches in found.items()}, torch.cat(labels)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode; every module goes back to its own mode, since some may be frozen in eval mode."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _batches(data: Images, batch_size: int) -> Iterable[Any]:
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` should be at least 1. Found {batch_size}.")
+    if isinstance(data, DataLoader):
+        return data
+    if isinstance(data, Dataset):
+        return DataLoader(data, batch_size)
+    if not (isinstance(data, tuple) and len(data) == 2 and all(map(torch.is_tensor, data))):
+        found = type(data).__name__
+        raise ValueError(f"`data` should be a Dataset, a DataLoader or two tensors. Found {found}.")
+    images, labels = data
+    if len(images) != len(labels):
+        found = f"{len(images)} and {len(labels)}"
+        raise ValueError(f"`data` should hold as many labels as images. Found {found}.")
+    if len(images) == 0:
+        return []
+    return list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+
+
+def _checked_labels(given: Any, count: int) -> Tensor:  # noqa: ANN401 (what a loader collates)
+    labels: Tensor = torch.as_tensor(given).cpu()
+    if labels.shape != (count,) or labels.is_floating_point():
+        found = f"{labels.dtype} {tuple(labels.shape)}"
+        raise ValueError(f"labels should be {count} integers, one an image. Found {found}.")
+    return labels.long()
+
+
+def _checked_embeddings(embeddings: Tensor, count: int, normalize: bool) -> Tensor:
+    if embeddings.dim() != 2 or len(embeddings) != count:
+        found = tuple(embeddings.shape)
+        raise ValueError(f"`model` should return embeddings [{count}, d]. Found shape {found}.")
+    embeddings = embeddings.float()
+    if normalize:
+        embeddings = F.normalize(embeddings, dim=1)
+    embeddings = embeddings.cpu()
+    if not embeddings.isfinite().all():
+        raise ValueError("`model` should return finite embeddings. Found NaN or infinity.")
+    return embeddings

@@ -1,0 +1,93 @@
+"""The self/cross matrix of a prunable network, each capacity embedded once."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from prunnet_pml.evaluation.embed import Images, embed_capacities
+from prunnet_pml.evaluation.matrix import CompatibilityMatrix
+from prunnet_pml.masks import check_capacity
+from prunnet_pml.network import trained_capacities
+
+
+def evaluate(
+    model: nn.Module,
+    query: Images,
+    gallery: Images | None = None,
+    capacities: Iterable[float] | None = None,
+    *,
+    gallery_capacities: Iterable[float] | None = None,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+    normalize: bool = True,
+    k: int | None = None,
+) -> CompatibilityMatrix:
+    """Scores what queries embedded at every capacity find in galleries embedded at every capacity.
+
+    Without a gallery it is a leave-one-out: every query searches all the other images. Query i is
+    taken out of its own results by its index, wherever it stands there: between two capacities an
+    image need not be its own nearest neighbour.
+
+    Each set of images is embedded once per capacity, and read once in all; the network's capacity
+    and modes are restored afterwards, also when an exception is raised.
+
+    Args:
+        model: A prunable network.
+        query: A dataset of ``(image, label)``, a DataLoader of such batches, or a tuple of tensors
+            ``(images [n, ...], labels [n])``. Images of type uint8 are scaled to [0, 1].
+        gallery: As ``query``; None for a leave-one-out.
+        capacities: Those of the queries; by default the dense network, then the trained capacities.
+        gallery_capacities: Those of the gallery; as those of the queries by default.
+        batch_size: Images per forward; a DataLoader brings its own.
+        device: Where to send the images; by default where the network's parameters are.
+        normalize: Whether embeddings are divided by their Euclidean norm before the search.
+        k: Results looked at per query; as few as the metrics need by default. What that means for
+            mAP, and how queries without a match count, says :class:`CompatibilityMatrix`.
+
+    Returns:
+        R@1, 2, 4, 8, mAP and mAP@R for every (query capacity, gallery capacity).
+
+    Raises:
+        ValueError: If ``model`` is not prunable, a capacity is not in (0, 1] or comes twice,
+            ``query`` or ``gallery`` is none of the above or empty, embeddings are not finite, or
+            ``k`` is less than the largest number of matches that a query has.
+
+    Example:
+        >>> from prunnet_pml import make_prunable
+        >>> model = make_prunable(nn.Sequential(nn.Flatten(), nn.Linear(64, 8)))
+        >>> matrix = evaluate(model, (torch.rand(20, 8, 8), torch.arange(20) % 5))
+        >>> matrix.query_capacities
+        (1.0, 0.8, 0.6, 0.4, 0.2)
+        >>> cross_test = matrix.value("recall_at_1", query=0.2, gallery=1.0)
+    """
+    trained = trained_capacities(model)
+    rows = (1.0, *trained) if capacities is None else _distinct(capacities, "capacities")
+    columns = rows
+    if gallery_capacities is not None:
+        columns = _distinct(gallery_capacities, "gallery_capacities")
+
+    def embeddings(data: Images, wanted: Iterable[float]) -> tuple[dict[float, Tensor], Tensor]:
+        return embed_capacities(
+            model, data, wanted, batch_size=batch_size, device=device, normalize=normalize
+        )
+
+    if gallery is None:
+        found, labels = embeddings(query, dict.fromkeys((*rows, *columns)))
+        matrix = CompatibilityMatrix.from_embeddings(
+            {c: found[c] for c in rows}, labels, {c: found[c] for c in columns}, k=k
+        )
+    else:
+        found, labels = embeddings(query, rows)
+        matrix = CompatibilityMatrix.from_embeddings(
+            found, labels, *embeddings(gallery, columns), leave_one_out=False, k=k
+        )
+    return replace(matrix, trained_capacities=trained)
+
+
+def _distinct(capacities: Iterable[float], name: str) -> tuple[float, ...]:
+    found = tuple(check_capacity(value, name) for value in capacities)
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"`{name}` should be distinct, and at least one. Found {found}.")
+    return found

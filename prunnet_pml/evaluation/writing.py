@@ -1,0 +1,53 @@
+"""Files that are either complete or not there: written under a temporary name, then renamed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file, UTF-8, whole or not at all.
+
+    Args:
+        path: Where to; missing folders are made.
+        text: The content.
+    """
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def save_figure(
+    figure: "Figure", path: str | os.PathLike[str], *, dots_per_inch: int = 150
+) -> None:
+    """Writes a figure, whole or not at all.
+
+    Args:
+        figure: A matplotlib figure.
+        path: Where to; its suffix, ``.png`` say, is the format. Missing folders are made.
+        dots_per_inch: Resolution.
+    """
+    with replacing(Path(path)) as temporary:
+        figure.savefig(temporary, dpi=dots_per_inch)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path with the same suffix in the same folder; it replaces ``path`` at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp's files are for their owner alone
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

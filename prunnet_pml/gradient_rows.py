@@ -1,0 +1,63 @@
+"""What the optimizer wrapper collects: the gradients of every capacity, by parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+
+from prunnet_pml.integration import Integrator
+
+
+class GradientRows:
+    """N+1 gradients per parameter, dense first, added up over several loops.
+
+    A gradient is taken as it is and not copied, so collecting costs no time and no second memory.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[nn.Parameter, list[Tensor | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._rows.clear()
+
+    def add(self, parameter: nn.Parameter, index: int, count: int, gradient: Tensor) -> None:
+        """Adds gradient ``index`` of ``count``; who calls must not use ``gradient`` any more."""
+        rows = self._rows.setdefault(parameter, [None] * count)
+        found = rows[index]
+        if found is not None:
+            found.add_(gradient)
+        else:  # a view is DDP's bucket, which the next backward overwrites
+            rows[index] = gradient.clone() if gradient._is_view() else gradient
+
+    def integrate(
+        self,
+        scored: Collection[nn.Parameter],
+        integrator: Integrator,
+        generator: torch.Generator,
+    ) -> None:
+        """Leaves one gradient per parameter in ``.grad``: integrated if scored, summed if not."""
+        integrated = [parameter for parameter in self._rows if parameter in scored]
+        gradients = [
+            [torch.zeros_like(parameter) if row is None else row for row in self._rows[parameter]]
+            for parameter in integrated
+        ]
+        results = integrator(gradients, generator)
+        for parameter, result in zip(integrated, results, strict=True):
+            parameter.grad = result
+        for parameter, rows in self._rows.items():
+            if parameter not in scored:
+                parameter.grad = torch.stack([row for row in rows if row is not None]).sum(0)
+
+    def not_finite(self) -> tuple[nn.Parameter, int] | None:
+        """The first parameter and gradient index that holds an infinity or NaN."""
+        for parameter, rows in self._rows.items():
+            for index, row in enumerate(rows):
+                if row is not None and not row.isfinite().all():
+                    return parameter, index
+        return None

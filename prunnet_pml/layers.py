@@ -1,0 +1,180 @@
+"""Scored layers: a Conv2d or Linear that owns a score per weight and shows the masked weight.
+
+The class of a layer is exchanged for a subclass of itself, made once per class, whose attribute
+``weight`` reads ``mask * weight``. So whoever reads it, the layer's own ``forward``, a network that
+calls ``F.linear(x, layer.weight)`` itself, or a hook, sees the subnetwork; parameters keep their
+names, and ``scores`` stands beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunnet_pml.class_exchange import Exchanged, exchange_class, restore_class
+from prunnet_pml.masks import mask, thresholds
+
+SCORES = {"weight": "scores", "bias": "bias_scores"}
+"""Which parameter holds the scores of which."""
+
+
+class _StraightThrough(torch.autograd.Function):
+    """``mask * weight``, with d output / d score = weight * sign(score), for what is pruned too.
+
+    No mask stands for the dense network: the output is the weight.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scores: Tensor, kept: Tensor | None) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(weight, scores, kept)
+        return weight.view_as(weight) if kept is None else weight * kept
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
+        weight, scores, kept = ctx.saved_tensors
+        of_scores = scores.sign().mul_(weight).mul_(gradient)
+        return gradient if kept is None else gradient * kept, of_scores, None
+
+
+class ScoredLayer(Exchanged):
+    """What every scored layer is: a mixin in front of the layer's own class.
+
+    Attributes:
+        scores: One score per weight, shaped as the weight.
+        bias_scores: One score per bias, or None where biases stay dense.
+        capacity: The capacity at which ``weight`` is read now; set by ``set_capacity``.
+        trained_capacities: The capacities that take part in training, largest first.
+    """
+
+    scores: nn.Parameter
+    capacity: float
+    trained_capacities: tuple[float, ...]
+    _parameters: dict[str, Any]  # who asks for scores has looked that there are some
+    _thresholds: dict[str, tuple[tuple[Any, ...], dict[float, Tensor]]]
+    _masks: dict[str, tuple[tuple[Any, ...], Tensor]]
+
+    @property
+    def weight(self) -> Any:  # noqa: ANN401
+        return self._masked("weight")
+
+    @property
+    def bias(self) -> Any:  # noqa: ANN401
+        return self._masked("bias")
+
+    def set_capacity(self, capacity: float) -> None:
+        """Reads ``weight`` at this capacity from now on; masks are found here, not in forward."""
+        self.capacity = capacity
+        if capacity == 1:
+            self._masks.clear()
+            return
+        for name in SCORES.values():
+            if self._parameters.get(name) is not None:
+                self._mask(name)
+
+    def forget_masks(self) -> None:
+        """Drops what was found from the scores: for when they were changed through ``.data``."""
+        self._thresholds.clear()
+        self._masks.clear()
+
+    def mask_score_gradients(self) -> None:
+        """Zeroes the score gradients of what the current capacity prunes.
+
+        The estimator gives every score a gradient, but a subnetwork moves only its own.
+        """
+        for name in SCORES.values():
+            scores = self._parameters.get(name)
+            if self.capacity < 1 and scores is not None and scores.grad is not None:
+                scores.grad.mul_(self._mask(name))
+
+    def _masked(self, name: str) -> Any:  # noqa: ANN401
+        parameter = self._parameters[name]
+        scores = self._parameters.get(SCORES[name])
+        if parameter is None or scores is None:
+            return parameter
+        kept = None if self.capacity == 1 else self._mask(SCORES[name])
+        if torch.is_grad_enabled() and scores.requires_grad:
+            return _StraightThrough.apply(parameter, scores, kept)
+        return parameter if kept is None else parameter * kept
+
+    def _mask(self, name: str) -> Tensor:
+        if torch.compiler.is_compiling():  # a compiled graph reads what set_capacity found
+            return self._masks[name][1]
+        scores: Tensor = self._parameters[name]
+        now = (scores._version, self.capacity, scores.dtype, scores.device)
+        found_from, kept = self._masks.get(name, ((), scores))
+        if not _is_from(found_from, scores, *now):
+            with torch.inference_mode(False):  # training may use what an evaluation found
+                kept = mask(scores, self._threshold(name))
+            self._masks[name] = ((scores, *now), kept)
+        return kept
+
+    def _threshold(self, name: str) -> Tensor:
+        """The threshold at the layer's capacity; those of all trained capacities come with it."""
+        scores = self._parameters[name]
+        found_from, found = self._thresholds.get(name, ((), {}))
+        if not _is_from(found_from, scores, scores._version):
+            found = {}
+            self._thresholds[name] = ((scores, scores._version), found)
+        if self.capacity not in found:
+            wanted = sorted({*self.trained_capacities, self.capacity} - found.keys())
+            found.update(zip(wanted, thresholds(scores, wanted), strict=True))
+        return found[self.capacity].to(scores.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_thresholds": {}, "_masks": {}}
+
+
+def _is_from(found_from: tuple[Any, ...], scores: Tensor, *state: object) -> bool:
+    """Whether something was found from these very scores in this state.
+
+    The version counter alone won't do: scores that replace others may stand at the same count.
+    """
+    return bool(found_from) and found_from[0] is scores and found_from[1:] == state
+
+
+def is_scorable(module: nn.Module) -> bool:
+    """Whether a module is a Conv2d or Linear, of any subclass, whose weight is a parameter."""
+    return isinstance(module, nn.Conv2d | nn.Linear) and isinstance(
+        module._parameters.get("weight"), nn.Parameter
+    )
+
+
+def add_scores(
+    layer: nn.Module,
+    initial_scores: Callable[[Tensor], Tensor],
+    trained_capacities: tuple[float, ...],
+    score_bias: bool = False,
+) -> None:
+    """Turns a layer into a scored one, in place.
+
+    Args:
+        layer: A Conv2d or Linear of any subclass.
+        initial_scores: Maps a weight or bias to scores of its shape.
+        trained_capacities: The capacities that take part in training, largest first.
+        score_bias: Whether the bias gets scores of its own.
+    """
+    scored = exchange_class(layer, ScoredLayer)
+    scored.capacity = 1.0
+    scored.trained_capacities = trained_capacities
+    scored._thresholds, scored._masks = {}, {}
+    for name, scores_name in SCORES.items():
+        parameter = scored._parameters[name]
+        if parameter is not None and (name == "weight" or score_bias):
+            scores = initial_scores(parameter.detach())
+            scored.register_parameter(scores_name, nn.Parameter(scores))
+
+
+def remove_scores(layer: ScoredLayer) -> None:
+    """Turns a scored layer into one of its original class with the masked weight, in place."""
+    with torch.no_grad():
+        baked = {name: layer._masked(name) for name in SCORES}
+    for name, scores_name in SCORES.items():
+        if layer._parameters.pop(scores_name, None) is not None:
+            parameter = layer._parameters[name]
+            layer._parameters[name] = nn.Parameter(baked[name].detach(), parameter.requires_grad)
+    for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
+        del layer.__dict__[name]
+    restore_class(layer)

@@ -1,0 +1,236 @@
+"""The prunable network: made from any network, read at any capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from prunnet_pml.checkpoint import Prunable
+from prunnet_pml.class_exchange import Exchanged, exchange_class
+from prunnet_pml.layers import SCORES, ScoredLayer, add_scores, is_scorable
+from prunnet_pml.masks import (
+    check_capacities,
+    check_capacity,
+    magnitude_scores,
+    uniform_scores,
+)
+from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
+
+TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
+"""The capacities that the paper trains, beside the dense network."""
+
+InitialScores = Literal["magnitude", "uniform"]
+
+
+def make_prunable(
+    model: nn.Module,
+    capacities: Iterable[float] = TRAINED_CAPACITIES,
+    *,
+    filter_fn: Callable[[nn.Module, str], bool] | None = None,
+    initial_scores: InitialScores = "magnitude",
+    score_bias: bool = False,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """Gives every prunable weight of a network a learnable score, in place.
+
+    The network computes what it did before, to the bit, until a capacity below 1 is set. From then
+    on ``layer.weight`` is the masked weight and no leaf; the parameters are what
+    ``named_parameters()`` gives: freeze and initialise those. Convert to ``SyncBatchNorm`` before.
+
+    Args:
+        model: Any network. It keeps its parameter names and methods, and ``isinstance`` knows it;
+            only its class becomes a subclass, as those of its layers and norms do.
+        capacities: The capacities below 1 that take part in training. The dense network always
+            does.
+        filter_fn: Called as ``filter_fn(module, name)`` for every Conv2d and Linear; those for
+            which it is true are scored. By default all but the embedding head, that is what timm's
+            ``get_classifier()`` returns; a hand-written network without that method names its head
+            here. ``scored_layers(model)`` shows what was scored.
+        initial_scores: ``"magnitude"`` ranks the weights as their magnitude does (for pretrained
+            weights, which random scores would destroy). ``"uniform"`` draws from
+            U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as the paper does to train from scratch.
+        score_bias: Whether biases are scored and pruned too. They are under 0.1% of the parameters.
+        generator: Draws the uniform scores.
+
+    Returns:
+        ``model`` itself.
+
+    Raises:
+        ValueError: If there is nothing to score, the network is prunable already, or an argument is
+            out of its range. The network is then as it was.
+    """
+    trained = check_capacities(capacities)
+    network = type(model).__name__.removeprefix(Prunable.__name__)
+    if is_prunable(model):
+        raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
+    score = _score_function(initial_scores, generator)
+    layers = _layers_to_score(model, filter_fn)
+    for layer in layers:
+        add_scores(layer, score, trained, score_bias)
+    for module in model.modules():
+        if owns_statistics(module):
+            add_sets(module, trained)
+    if not isinstance(model, Exchanged):  # a single layer or norm is one already
+        exchange_class(model, Prunable)
+    return model
+
+
+def set_capacity(model: nn.Module, capacity: float) -> None:
+    """Makes every forward of a prunable network, from now on, that of one capacity.
+
+    Args:
+        model: A prunable network, or a bigger module with one inside.
+        capacity: In (0, 1]. 1 is the dense network.
+
+    Raises:
+        ValueError: If ``capacity`` is not in (0, 1], or there is no scored layer in ``model``.
+    """
+    capacity = check_capacity(capacity)
+    scored_layers(model)
+    for module in model.modules():
+        if isinstance(module, ScoredLayer | CapacityNorm):
+            module.set_capacity(capacity)
+
+
+@contextmanager
+def capacity(model: nn.Module, value: float) -> Iterator[None]:
+    """``with capacity(model, 0.2): ...`` runs the block at that capacity, then restores the last.
+
+    Raises:
+        ValueError: As ``set_capacity``.
+    """
+    before = get_capacity(model)
+    set_capacity(model, value)
+    try:
+        yield
+    finally:
+        set_capacity(model, before)
+
+
+def get_capacity(model: nn.Module) -> float:
+    """The capacity that a prunable network computes at now."""
+    return next(iter(scored_layers(model).values())).capacity
+
+
+def trained_capacities(model: nn.Module) -> tuple[float, ...]:
+    """The capacities below 1 that take part in training, largest first."""
+    return next(iter(scored_layers(model).values())).trained_capacities
+
+
+def is_prunable(model: nn.Module) -> bool:
+    """Whether there is a scored layer in a network."""
+    return any(isinstance(module, ScoredLayer) for module in model.modules())
+
+
+def scored_layers(model: nn.Module) -> dict[str, ScoredLayer]:
+    """The scored layers of a prunable network by name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, ScoredLayer)}
+    if not layers:
+        raise ValueError(
+            "`model` should be a prunable network, see make_prunable. "
+            f"Found {type(model).__name__} without scored layers."
+        )
+    return layers
+
+
+def score_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The scores of a prunable network: for a parameter group of their own, say."""
+    return [
+        parameter
+        for layer in scored_layers(model).values()
+        for name in SCORES.values()
+        if (parameter := layer._parameters.get(name)) is not None
+    ]
+
+
+def scored_parameters(model: nn.Module) -> set[nn.Parameter]:
+    """What is integrated: the scores, and the weights and biases that they rank."""
+    return {
+        layer._parameters[name]
+        for layer in scored_layers(model).values()
+        for ranked, scores in SCORES.items()
+        if layer._parameters.get(scores) is not None
+        for name in (ranked, scores)
+    }
+
+
+def reset_scores(
+    model: nn.Module,
+    initial_scores: InitialScores = "magnitude",
+    generator: torch.Generator | None = None,
+) -> None:
+    """Starts the scores anew: after a plain checkpoint was loaded into a prunable network, say.
+
+    Args:
+        model: A prunable network.
+        initial_scores: As in ``make_prunable``.
+        generator: Draws the uniform scores.
+    """
+    score = _score_function(initial_scores, generator)
+    with torch.no_grad():
+        for layer in scored_layers(model).values():
+            for name, scores_name in SCORES.items():
+                scores = layer._parameters.get(scores_name)
+                if scores is not None:
+                    scores.copy_(score(layer._parameters[name]))
+
+
+def _score_function(
+    initial_scores: InitialScores, generator: torch.Generator | None
+) -> Callable[[Tensor], Tensor]:
+    if initial_scores == "magnitude":
+        return magnitude_scores
+    if initial_scores == "uniform":
+        return partial(uniform_scores, generator=generator)
+    raise ValueError(
+        f"`initial_scores` should be 'magnitude' or 'uniform'. Found {initial_scores!r}."
+    )
+
+
+def _layers_to_score(
+    model: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None
+) -> list[nn.Module]:
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy:
+        raise ValueError(f"`model` should have run once. Found `{lazy[0]}` without a shape.")
+    candidates = {name: module for name, module in model.named_modules() if is_scorable(module)}
+    if not candidates:
+        raise ValueError(
+            f"`model` should have a Conv2d or Linear. Found none in {type(model).__name__}."
+        )
+    if filter_fn is None:
+        heads = _embedding_heads(model)
+        layers = [module for module in candidates.values() if module not in heads]
+    else:
+        layers = [module for name, module in candidates.items() if filter_fn(module, name)]
+    if not layers:
+        names = ", ".join(f"`{name}`" for name in list(candidates)[:3])
+        names += ", ..." if len(candidates) > 3 else ""
+        chosen_by = "`filter_fn`" if filter_fn else "The default of `filter_fn` (no embedding head)"
+        raise ValueError(
+            f"{chosen_by} should be true for a Conv2d or Linear of {type(model).__name__}. "
+            f"Found none among {len(candidates)} ({names})."
+        )
+    return layers
+
+
+def _embedding_heads(model: nn.Module) -> set[nn.Module]:
+    """Every module inside what timm's ``get_classifier()`` returns, wherever a trunk stands."""
+    heads: set[nn.Module] = set()
+    for module in model.modules():
+        if callable(get_classifier := getattr(module, "get_classifier", None)):
+            found = get_classifier()
+            for head in found if isinstance(found, tuple | list) else (found,):
+                if isinstance(head, nn.Module):
+                    heads.update(head.modules())
+    return heads

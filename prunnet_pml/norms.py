@@ -1,0 +1,162 @@
+"""Norm statistics: every capacity owns the running mean and variance of every batch norm.
+
+Pruned activations have other statistics than dense ones, and a subnetwork read with the dense
+network's collapses. As for scored layers, the class of a norm is exchanged for a subclass whose
+``running_mean`` and ``running_var`` read the set of the current capacity. The dense set keeps its
+plain names, so that stock checkpoints load and stock timm loads ours; affine parameters are shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from prunnet_pml.class_exchange import Exchanged, exchange_class, restore_class
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+CAPACITIES = "norm_capacities"
+_UNIT = 10_000_000
+"""Capacities are kept as integers, in units of 1e-7: ``model.half()`` leaves integers alone."""
+
+
+class CapacityNorm(Exchanged):
+    """What every norm with sets of statistics is: a mixin in front of the norm's own class.
+
+    The sets of capacities below 1 are stacked in buffers ``capacity_running_mean`` [N, channels],
+    ``capacity_running_var`` [N, channels] and ``capacity_num_batches_tracked`` [N]; the buffer
+    ``norm_capacities`` [N] says whose they are, in units of 1e-7. So a checkpoint explains itself.
+
+    Attributes:
+        capacity: The capacity whose statistics are read now; set by ``set_capacity``.
+        set_capacities: The capacities below 1 that own a set, in the order of the buffers.
+    """
+
+    capacity: float
+    set_capacities: tuple[float, ...]
+    momentum: float | None
+    reset_running_stats: Callable[[], None]
+    _buffers: dict[str, Any]  # running statistics are there, never None
+
+    @property
+    def running_mean(self) -> Tensor:
+        return self._statistic("running_mean")
+
+    @property
+    def running_var(self) -> Tensor:
+        return self._statistic("running_var")
+
+    @property
+    def num_batches_tracked(self) -> Tensor:
+        return self._statistic("num_batches_tracked")
+
+    def set_capacity(self, capacity: float) -> None:
+        """Reads and updates this capacity's statistics from now on."""
+        self.capacity = capacity
+
+    def _statistic(self, name: str) -> Tensor:
+        if self.capacity == 1 or self.capacity in self.set_capacities:
+            return self._set_of(name, self.capacity)
+        return self._interpolated(name)
+
+    def _interpolated(self, name: str) -> Tensor:
+        """Linear between the two nearest sets (the dense one counts); the last one beyond them."""
+        upper = min((c for c in self.set_capacities if c > self.capacity), default=1.0)
+        lower = max((c for c in self.set_capacities if c < self.capacity), default=upper)
+        above, below = self._set_of(name, upper), self._set_of(name, lower)
+        if lower == upper or not above.is_floating_point():
+            return above.clone()
+        return below.lerp(above, (self.capacity - lower) / (upper - lower))
+
+    def _set_of(self, name: str, capacity: float) -> Tensor:
+        dense: Tensor = self._buffers[name]
+        if capacity == 1:
+            return dense
+        sets: Tensor = self._buffers[f"capacity_{name}"]
+        return sets[self.set_capacities.index(capacity)]
+
+    def own_set(self, capacity: float) -> None:
+        """Gives an untrained capacity a set of its own, starting from what is read there now."""
+        current, self.capacity = self.capacity, capacity
+        with torch.inference_mode(False):  # training may update what an evaluation added
+            rows = {name: self._statistic(name) for name in STATISTICS}
+            for name, row in rows.items():
+                stacked = self._buffers[f"capacity_{name}"]
+                self._buffers[f"capacity_{name}"] = torch.cat([stacked, row.unsqueeze(0)])
+            self._name_sets((*self.set_capacities, capacity))
+        self.capacity = current
+
+    def drop_set(self, capacity: float) -> None:
+        """Takes a capacity's set away again."""
+        others = [c for c in self.set_capacities if c != capacity]
+        rows = [self.set_capacities.index(c) for c in others]
+        for name in STATISTICS:
+            self._buffers[f"capacity_{name}"] = self._buffers[f"capacity_{name}"][rows]
+        self._name_sets(others)
+
+    def _name_sets(self, capacities: Sequence[float]) -> None:
+        self.set_capacities = tuple(capacities)
+        dense = self._buffers["running_mean"]
+        units = [round(capacity * _UNIT) for capacity in capacities]
+        self._buffers[CAPACITIES] = torch.tensor(units, device=dense.device)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        *args: Any,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """A plain checkpoint fills every set with its dense one; ours brings its own sets."""
+        key = prefix + CAPACITIES
+        if key in state_dict:
+            for name in (*(f"capacity_{name}" for name in STATISTICS), CAPACITIES):
+                stored = state_dict.get(prefix + name)
+                if stored is not None and stored.shape[:1] != self._buffers[name].shape[:1]:
+                    self._buffers[name] = self._buffers[name].new_zeros(
+                        stored.shape[:1] + self._buffers[name].shape[1:]
+                    )
+            self._name_sets(stored_capacities(state_dict[key]))
+        elif prefix + "running_mean" in state_dict:
+            for name in STATISTICS:
+                dense = state_dict.get(prefix + name, self._buffers[name])
+                repeated = dense.repeat(len(self.set_capacities), *[1] * dense.dim())
+                state_dict[f"{prefix}capacity_{name}"] = repeated  # no view: it may be assigned
+            state_dict[key] = self._buffers[CAPACITIES]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def stored_capacities(units: Tensor) -> list[float]:
+    """The capacities that a checkpoint's ``norm_capacities`` names."""
+    return [value / _UNIT for value in units.tolist()]
+
+
+def owns_statistics(module: nn.Module) -> bool:
+    """Whether a module is a norm with running statistics (batch norm of any subclass)."""
+    return isinstance(module, _NormBase) and module._buffers.get("running_mean") is not None
+
+
+def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:
+    """Turns a norm into one with a set of statistics per capacity, in place."""
+    owner = exchange_class(norm, CapacityNorm)
+    owner.capacity = 1.0
+    for name in STATISTICS:
+        dense = owner._buffers[name]
+        sets = dense.repeat(len(capacities), *[1] * dense.dim())
+        owner.register_buffer(f"capacity_{name}", sets)
+    owner.register_buffer(CAPACITIES, None)
+    owner._name_sets(capacities)
+
+
+def remove_sets(norm: CapacityNorm) -> None:
+    """Turns a norm into one of its original class with its current statistics, in place."""
+    for name in STATISTICS:
+        norm._buffers[name] = norm._statistic(name).detach().clone()
+        del norm._buffers[f"capacity_{name}"]
+    del norm._buffers[CAPACITIES]
+    for name in ("capacity", "set_capacities"):
+        del norm.__dict__[name]
+    restore_class(norm)

@@ -1,0 +1,261 @@
+"""The optimizer wrapper that trains all capacities at once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from prunnet_pml.gradient_rows import GradientRows
+from prunnet_pml.integration import ConflictAware, Integrator, as_integrator
+from prunnet_pml.network import (
+    score_parameters,
+    scored_layers,
+    scored_parameters,
+    set_capacity,
+    trained_capacities,
+)
+
+
+class ConflictAwareOptimizer(torch.optim.Optimizer):
+    """Collects one gradient per capacity, integrates them, and steps the optimizer that it wraps.
+
+    It is a ``torch.optim.Optimizer`` and shares parameter groups and state with the wrapped one, so
+    LR schedulers, ``GradScaler``, gradient clipping, DDP and checkpoints work as they do with
+    that::
+
+        for images, labels in loader:
+            for capacity in optimizer.capacities():
+                loss_func(model(images), labels).backward()
+            optimizer.step()
+
+    When the inner loop ends, ``.grad`` holds the integrated gradient. Inside of it ``.grad`` is
+    that of one capacity (without a ``GradScaler``, clip there to clip each).
+
+    Args:
+        optimizer: Any optimizer whose groups hold the scores; what else they hold (class weights of
+            a loss) is trained along.
+        model: The prunable network.
+        integration: An integrator, or any function of a matrix ``[N + 1, n]`` to a vector ``[n]``,
+            such as TorchJD's aggregators.
+        shared: What parameters without scores follow (norm affine, embedding head, class weights).
+            ``"sum"``: the sum over all capacities. ``"dense"``: the dense network's gradient
+            alone, as in the paper.
+        seed: Seeds the orders that the integrator draws. The same on every rank, replicas stay
+            equal.
+
+    Attributes:
+        optimizer: The wrapped optimizer.
+        skipped_steps: How many steps were skipped because a gradient was infinite or NaN.
+
+    Raises:
+        ValueError: If ``model`` is not prunable, scores are missing in the optimizer's groups, or
+            an argument is out of its range.
+    """
+
+    _step_supports_amp_scaling = True  # GradScaler then always calls step, and rows never go stale
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        model: nn.Module,
+        integration: Integrator | Callable[[Tensor], Tensor] | None = None,
+        *,
+        shared: Literal["dense", "sum"] = "sum",
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            found = type(optimizer).__name__ if isinstance(optimizer, nn.Module) else optimizer
+            raise ValueError(f"`optimizer` should be a torch Optimizer. Found {found!r}.")
+        if shared not in ("dense", "sum"):
+            raise ValueError(f"`shared` should be 'dense' or 'sum'. Found {shared!r}.")
+        if not isinstance(seed, int):
+            raise ValueError(f"`seed` should be an integer. Found {seed!r}.")
+        _check_scores(optimizer, model)
+        super().__init__(optimizer.param_groups, optimizer.defaults)
+        self.optimizer = optimizer
+        self.model = model
+        self.integration = ConflictAware() if integration is None else as_integrator(integration)
+        self.shared = shared
+        self.seed = seed
+        self.skipped_steps = 0
+        self._steps = 0
+        self._rows = GradientRows()
+        self._running = False  # inside capacities()
+        self._ran: list[float] = []  # which capacities the last loop went through
+        self._share_state()
+
+    def capacities(self) -> Iterator[float]:
+        """Yields 1.0, then every trained capacity, with the network set to it.
+
+        Afterwards the network is dense again and ``.grad`` holds the integrated gradient. Loops add
+        up until ``step()``: gradient accumulation is one loop per batch, then a step.
+
+        Raises:
+            RuntimeError: If a capacity's pass left no gradient, or a loop is open already.
+        """
+        if self._running:
+            raise RuntimeError("`capacities()` should run to its end before it starts again.")
+        order = (1.0, *trained_capacities(self.model))
+        self._forget_masks()
+        self._running, self._ran = True, []
+        complete = False
+        try:
+            for index, capacity in enumerate(order):
+                set_capacity(self.model, capacity)
+                self._clear_gradients()
+                yield capacity
+                self._collect(index, len(order), capacity)
+            self._integrate()
+            complete = True
+        finally:
+            set_capacity(self.model, 1.0)
+            self._running = False
+            if not complete:
+                self._rows.clear()
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Steps the wrapped optimizer with the integrated gradient.
+
+        An infinite or NaN gradient skips the step, with a warning that says at which capacity and
+        in which parameter it was found (silently under a ``GradScaler``, which expects some). Where
+        the wrapped optimizer is ``fused``, it is left to its kernel and the host waits for nothing.
+
+        Raises:
+            ValueError: If a closure is given: one gradient per capacity can't come from one
+                closure.
+            RuntimeError: If the loop over ``capacities()`` has not run to its end.
+        """
+        if closure is not None:
+            raise ValueError("`closure` should be None. Found a closure.")
+        if self._running or not self._rows:
+            expected = 1 + len(trained_capacities(self.model))
+            raise RuntimeError(
+                "`step()` should follow a whole loop over `capacities()`. "
+                f"Found {len(self._ran)} of {expected} capacities since the last step."
+            )
+        scale, found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
+        scaled = found_inf is not None
+        if found_inf is None:
+            found_inf = self._found_inf()
+        if getattr(self.optimizer, "_step_supports_amp_scaling", False):
+            self._step_with_found_inf(scale, found_inf)
+        elif found_inf.item():
+            self._skip(silent=scaled)
+        else:
+            if scale is not None:
+                torch._foreach_div_(self._gradients(), scale)
+            self.optimizer.step()
+        self._steps += 1
+        self._forget()
+        self._forget_masks()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clears ``.grad`` and, outside of a loop over ``capacities()``, what was accumulated."""
+        self.optimizer.zero_grad(set_to_none)
+        if not self._running:
+            self._forget()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The wrapped optimizer's state, and what makes the integrator's draws repeat."""
+        own = {"seed": self.seed, "steps": self._steps, "skipped_steps": self.skipped_steps}
+        return {**self.optimizer.state_dict(), "prunnet": own}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Loads a state of this class, or one of the wrapped optimizer alone."""
+        self.optimizer.load_state_dict(
+            {key: value for key, value in state_dict.items() if key != "prunnet"}
+        )
+        own = state_dict.get("prunnet", {})
+        self.seed = own.get("seed", self.seed)
+        self._steps = own.get("steps", self._steps)
+        self.skipped_steps = own.get("skipped_steps", self.skipped_steps)
+        self._forget()
+        self._share_state()
+
+    def _forget(self) -> None:
+        self._rows.clear()
+        self._ran = []
+
+    def _share_state(self) -> None:
+        self.state = self.optimizer.state
+        self.param_groups = self.optimizer.param_groups
+        self.defaults = self.optimizer.defaults
+
+    def _forget_masks(self) -> None:
+        """Some optimizers write ``parameter.data``, which no version counter sees."""
+        for layer in scored_layers(self.model).values():
+            layer.forget_masks()
+
+    def _parameters(self) -> Iterator[nn.Parameter]:
+        for group in self.param_groups:
+            yield from group["params"]
+
+    def _gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
+
+    def _clear_gradients(self) -> None:
+        for parameter in self._parameters():
+            parameter.grad = None
+
+    @torch.no_grad()
+    def _collect(self, index: int, count: int, capacity: float) -> None:
+        """Takes the gradients that a capacity's backward left."""
+        scored = scored_parameters(self.model)
+        if not any(parameter.grad is not None for parameter in scored):
+            raise RuntimeError(
+                f"Every capacity should run backward. Found no gradient at capacity {capacity:g}."
+            )
+        for layer in scored_layers(self.model).values():
+            layer.mask_score_gradients()
+        for parameter in self._parameters():
+            gradient, parameter.grad = parameter.grad, None
+            if gradient is not None and (index == 0 or self.shared == "sum" or parameter in scored):
+                self._rows.add(parameter, index, count, gradient)
+        self._ran.append(capacity)
+
+    @torch.no_grad()
+    def _integrate(self) -> None:
+        """Leaves the integrated gradient of what has been collected in ``.grad``."""
+        start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
+        generator = torch.Generator().manual_seed((start + self._steps) % 2**32)
+        self._rows.integrate(scored_parameters(self.model), self.integration, generator)
+
+    def _found_inf(self) -> Tensor:
+        """1.0 if a gradient is infinite or NaN, else 0.0, on the gradients' device."""
+        norm = torch.nn.utils.get_total_norm(self._gradients())
+        return 1.0 - norm.isfinite().float()
+
+    def _step_with_found_inf(self, scale: Tensor | None, found_inf: Tensor) -> None:
+        fused: Any = self.optimizer
+        fused.grad_scale, fused.found_inf = scale, found_inf
+        try:
+            fused.step()
+        finally:
+            del fused.grad_scale, fused.found_inf
+
+    def _skip(self, silent: bool) -> None:
+        self.skipped_steps += 1
+        if silent:
+            return
+        what = "the integrated gradient"
+        if found := self._rows.not_finite():
+            names = {parameter: name for name, parameter in self.model.named_parameters()}
+            name = names.get(found[0], "a loss parameter")
+            what = f"the gradient of `{name}` at capacity {self._ran[found[1]]:g}"
+        warnings.warn(f"Step skipped: {what} is not finite.", RuntimeWarning, stacklevel=5)
+
+
+def _check_scores(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+    held = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    missing = [s for s in score_parameters(model) if s.requires_grad and s not in held]
+    if missing:
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        raise ValueError(
+            f"`optimizer` should hold the scores of `model`. Found {len(missing)} missing "
+            f"(`{names[missing[0]]}`, ...): build it after make_prunable."
+        )

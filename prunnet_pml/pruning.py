@@ -1,0 +1,62 @@
+"""``prune``: a plain network out of a prunable one."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from prunnet_pml.calibration import calibrate
+from prunnet_pml.checkpoint import Prunable
+from prunnet_pml.class_exchange import restore_class
+from prunnet_pml.layers import ScoredLayer, remove_scores
+from prunnet_pml.masks import check_capacity
+from prunnet_pml.network import scored_layers, set_capacity
+from prunnet_pml.norms import CapacityNorm, remove_sets
+
+
+def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None = None) -> nn.Module:
+    """The subnetwork of one capacity as a network of its own.
+
+    Args:
+        model: A prunable network. It stays as it is.
+        capacity: In (0, 1]; trained or not.
+        calibration: A loader to take exact norm statistics from. Without it a trained capacity has
+            its own, and one between them interpolates its neighbours'.
+
+    Returns:
+        A new network of the original classes (plain ``nn.Conv2d``, timm's own model class) in eval
+        mode, pruned weights at zero, equal to ``model`` read at this capacity.
+
+    Raises:
+        ValueError: If ``capacity`` is not in (0, 1], or ``model`` is not prunable.
+    """
+    capacity = check_capacity(capacity)
+    scored_layers(model)  # refuses a plain network
+    pruned = copy.deepcopy(model)
+    set_capacity(pruned, capacity)
+    smallest = _smallest_set(pruned, default=capacity)
+    if calibration is not None:
+        calibrate(pruned, calibration, [capacity])
+    elif capacity < smallest:
+        warnings.warn(
+            f"No norm statistics below capacity {smallest:g} were trained: the ones found there "
+            f"serve {capacity:g} badly. Give `calibration` a loader of training images.",
+            stacklevel=2,
+        )
+    for module in pruned.modules():
+        if isinstance(module, ScoredLayer):
+            remove_scores(module)
+        elif isinstance(module, CapacityNorm):
+            remove_sets(module)
+        elif isinstance(module, Prunable):
+            restore_class(module)
+    return pruned.eval()
+
+
+def _smallest_set(model: nn.Module, default: float) -> float:
+    norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
+    return min((c for norm in norms for c in norm.set_capacities), default=default)

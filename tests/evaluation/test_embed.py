@@ -1,0 +1,146 @@
+"""Embedding: the same whatever holds the images, once per capacity, the network left as it was."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import prunnet_pml as prunnet
+from prunnet_pml.evaluation import embed, embed_capacities
+
+IMAGES, LABELS = (
+    torch.rand(11, 1, 8, 8, generator=torch.Generator().manual_seed(0)),
+    torch.arange(11),
+)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(),
+        nn.Linear(216, 7),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return prunnet.make_prunable(network(), capacities=(0.5, 0.2))
+
+
+class Broken(nn.Module):
+    """Fails at its second batch."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.calls = model, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls > 2:
+            raise RuntimeError("out of memory")
+        return self.model(images)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 11, 100])
+def test_dataset_loader_and_tensors_give_the_same(model: nn.Module, batch_size: int) -> None:
+    data = TensorDataset(IMAGES, LABELS)
+    model.eval()
+    expected = nn.functional.normalize(model(IMAGES).detach(), dim=1)
+    for source in (data, DataLoader(data, batch_size), (IMAGES, LABELS)):
+        embeddings, labels = embed(model, source, batch_size=batch_size)
+        torch.testing.assert_close(embeddings, expected)
+        assert labels.equal(LABELS)
+        assert not embeddings.requires_grad
+
+
+def test_normalisation_can_be_left_out(model: nn.Module) -> None:
+    raw, _ = embed(model, (IMAGES, LABELS), normalize=False)
+    unit, _ = embed(model, (IMAGES, LABELS))
+    torch.testing.assert_close(unit.norm(dim=1), torch.ones(11))
+    torch.testing.assert_close(raw / raw.norm(dim=1, keepdim=True), unit)
+    assert not raw.norm(dim=1).allclose(torch.ones(11))
+
+
+def test_uint8_images_are_scaled_to_one(model: nn.Module) -> None:
+    images = (IMAGES * 255).to(torch.uint8)
+    expected, _ = embed(model, (images / 255, LABELS))
+    assert embed(model, (images, LABELS))[0].equal(expected)
+
+
+def test_plain_networks_are_embedded_too() -> None:
+    assert embed(network(), (IMAGES, LABELS))[0].shape == (11, 7)
+
+
+def test_half_precision_networks_give_float32(model: nn.Module) -> None:
+    embeddings, _ = embed(model.bfloat16(), (IMAGES.bfloat16(), LABELS))
+    assert embeddings.dtype == torch.float32
+
+
+def test_each_capacity_is_that_of_the_network_set_to_it(model: nn.Module) -> None:
+    found, labels = embed_capacities(model, (IMAGES, LABELS), (1.0, 0.5, 0.3), batch_size=4)
+    assert list(found) == [1.0, 0.5, 0.3]
+    assert labels.equal(LABELS)
+    for value, embeddings in found.items():
+        with prunnet.capacity(model, value):
+            expected, _ = embed(model, (IMAGES, LABELS), batch_size=4)
+        assert embeddings.equal(expected)
+    assert not found[1.0].allclose(found[0.3])
+
+
+def test_shuffled_loader_gives_every_capacity_the_same_order(model: nn.Module) -> None:
+    loader = DataLoader(TensorDataset(IMAGES, LABELS), 3, shuffle=True)
+    found, labels = embed_capacities(model, loader, (1.0, 0.2))
+    assert not labels.equal(LABELS)
+    for value, embeddings in found.items():
+        with prunnet.capacity(model, value):
+            expected, _ = embed(model, (IMAGES[labels], LABELS))
+        torch.testing.assert_close(embeddings, expected)
+
+
+@pytest.mark.parametrize("before", [1.0, 0.2])
+def test_modes_statistics_and_capacity_are_left_as_they_were(
+    model: nn.Module, before: float
+) -> None:
+    model.train()
+    model[1].eval()  # a frozen norm
+    prunnet.set_capacity(model, before)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    embed_capacities(model, (IMAGES, LABELS), (1.0, 0.5))
+    assert [module.training for module in model.modules()] == [True, True, False, *[True] * 4]
+    assert prunnet.get_capacity(model) == before
+    assert all(tensor.equal(state[name]) for name, tensor in model.state_dict().items())
+
+
+def test_modes_and_capacity_are_restored_when_the_network_fails(model: nn.Module) -> None:
+    broken = Broken(model).train()
+    prunnet.set_capacity(model, 0.5)
+    with pytest.raises(RuntimeError, match=r"out of memory"):
+        embed_capacities(broken, (IMAGES, LABELS), (1.0, 0.2), batch_size=4)
+    assert all(module.training for module in broken.modules())
+    assert prunnet.get_capacity(model) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (IMAGES, "`data` should be a Dataset, a DataLoader or two tensors. Found Tensor."),
+        ((IMAGES, LABELS[:4]), "`data` should hold as many labels as images. Found 11 and 4."),
+        ((IMAGES[:0], LABELS[:0]), "`data` should hold at least one image. Found none."),
+        ((IMAGES, LABELS / 2), "labels should be 11 integers, one an image. Found torch.float32"),
+        ((IMAGES / 0, LABELS), "`model` should return finite embeddings. Found NaN or infinity."),
+    ],
+)
+def test_data_that_can_not_be_embedded_are_named(
+    model: nn.Module, data: object, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        embed(model, data)
+
+
+def test_feature_maps_are_not_embeddings() -> None:
+    with pytest.raises(ValueError, match=r"`model` should return embeddings \[11, d\]. Found"):
+        embed(nn.Conv2d(1, 6, 3), (IMAGES, LABELS))
+
+
+def test_batch_size_0_is_refused(model: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"`batch_size` should be at least 1. Found 0."):
+        embed(model, (IMAGES, LABELS), batch_size=0)

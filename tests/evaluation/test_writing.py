@@ -1,0 +1,45 @@
+"""Files are written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from prunnet_pml.evaluation import save_figure, write_text
+
+
+def test_text_replaces_what_was_there_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.txt"
+    write_text(path, "old")
+    write_text(path, "né")
+    assert path.read_text(encoding="utf-8") == "né"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_figure_is_of_the_format_that_its_suffix_says(tmp_path: Path) -> None:
+    save_figure(Figure(), tmp_path / "a.svg")
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    class Broken(Figure):
+        def savefig(self, path: str, **_: object) -> None:
+            Path(path).write_text("half of a fig")
+            raise RuntimeError("disk full")
+
+    path = tmp_path / "a.png"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="disk full"):
+        save_figure(Broken(), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_is_readable_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "a.txt", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644

@@ -1,0 +1,308 @@
+"""``CompatibleLoss``: what each pass computes, and what it moves."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from networks import TinyEmbedder
+from pytorch_metric_learning import distances, losses, miners, reducers
+from torch import Tensor, nn
+
+import prunnet_pml as prunnet
+
+CompatibleLoss = partial(prunnet.CompatibleLoss, alignment=0)  # the alignment has its own tests
+LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
+WITH_CLASS_WEIGHTS = {
+    "arcface": lambda: losses.ArcFaceLoss(3, 4),
+    "normalized softmax": lambda: losses.NormalizedSoftmaxLoss(3, 4),
+    "proxy anchor": lambda: losses.ProxyAnchorLoss(3, 4),
+    "soft triple": lambda: losses.SoftTripleLoss(3, 4),
+    "sub-center arcface": lambda: losses.SubCenterArcFaceLoss(num_classes=3, embedding_size=4),
+}
+OF_PAIRS = {
+    "contrastive": losses.ContrastiveLoss,
+    "triplet": losses.TripletMarginLoss,
+    "multi-similarity": losses.MultiSimilarityLoss,
+    "nt-xent": losses.NTXentLoss,
+    "supcon": losses.SupConLoss,
+    "circle": losses.CircleLoss,
+}
+
+
+class Prototypes(nn.Module):
+    """A loss of both kinds: class weights, and references where there are some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4))
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: object = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
+        if ref_emb is None:
+            return nn.functional.cross_entropy(embeddings @ self.weight.T, labels)
+        return (embeddings - ref_emb).square().sum(1).mean() + self.weight.square().sum()
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return prunnet.make_prunable(TinyEmbedder())
+
+
+def embeddings(seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(6, 4, generator=generator).requires_grad_()
+
+
+def gradients(loss: Tensor, *inputs: Tensor) -> tuple[Tensor | None, ...]:
+    return torch.autograd.grad(loss, inputs, allow_unused=True)
+
+
+@pytest.mark.parametrize("name", WITH_CLASS_WEIGHTS)
+def test_the_dense_pass_is_the_loss_itself(model: nn.Module, name: str) -> None:
+    plain = WITH_CLASS_WEIGHTS[name]()
+    compatible = CompatibleLoss(copy.deepcopy(plain), model)
+    one, other = embeddings(), embeddings()
+    expected, found = plain(other, LABELS), compatible(one, LABELS)
+    assert torch.equal(found, expected)
+    [weight], [twin] = plain.parameters(), compatible.parameters()
+    for a, b in zip(gradients(found, one, twin), gradients(expected, other, weight), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("name", WITH_CLASS_WEIGHTS)
+def test_a_subnetwork_meets_class_weights_that_it_does_not_move(
+    model: nn.Module, name: str
+) -> None:
+    plain = WITH_CLASS_WEIGHTS[name]()
+    compatible = CompatibleLoss(copy.deepcopy(plain), model)
+    one, other = embeddings(), embeddings()
+    expected = plain(other, LABELS)
+    [weight] = compatible.parameters()
+    with prunnet.capacity(model, 0.4):
+        found = compatible(one, LABELS)
+    assert torch.equal(found, expected)
+    of_embeddings, of_weight = gradients(found, one, weight)
+    assert torch.equal(of_embeddings, gradients(expected, other)[0])
+    assert of_weight is None
+    assert [*compatible.parameters()] == [weight]
+    assert weight.requires_grad
+
+
+@pytest.mark.parametrize("name", OF_PAIRS)
+def test_in_embedding_space_the_dense_embeddings_are_references(
+    model: nn.Module, name: str
+) -> None:
+    plain = OF_PAIRS[name]()
+    compatible = CompatibleLoss(OF_PAIRS[name](), model, space="embedding")
+    dense, masked = embeddings(1), embeddings(2)
+    assert torch.equal(compatible(dense, LABELS), plain(dense, LABELS))
+    with prunnet.capacity(model, 0.4):
+        found = compatible(masked, LABELS)
+    expected = plain(masked, LABELS, ref_emb=dense.detach(), ref_labels=LABELS)
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, plain(masked, LABELS))
+    of_masked, of_dense = gradients(found, masked, dense)
+    assert of_masked.abs().sum() > 0
+    assert of_dense is None
+
+
+def test_both_is_the_sum(model: nn.Module) -> None:
+    plain = Prototypes()
+    compatible = CompatibleLoss(plain, model, space="both")
+    dense, masked = embeddings(1), embeddings(2)
+    assert torch.equal(compatible(dense, LABELS), plain(dense, LABELS))
+    with prunnet.capacity(model, 0.4):
+        found = compatible(masked, LABELS)
+    expected = plain(masked, LABELS) + plain(masked, LABELS, ref_emb=dense.detach())
+    torch.testing.assert_close(found, expected)
+
+
+def test_both_spaces_with_a_loss_each(model: nn.Module) -> None:
+    """What is in PML either has class weights or takes references: two losses, added up."""
+    in_logits = CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    in_embeddings = CompatibleLoss(losses.ContrastiveLoss(), model, space="embedding")
+    for capacity in (1.0, 0.4):
+        with prunnet.capacity(model, capacity):
+            total = in_logits(embeddings(), LABELS) + in_embeddings(embeddings(), LABELS)
+            total.backward()
+
+
+def test_miners_pass_through(model: nn.Module) -> None:
+    mined = miners.BatchHardMiner()(embeddings(3), LABELS)
+    few = losses.TripletMarginLoss()
+    compatible = CompatibleLoss(losses.TripletMarginLoss(), model, space="embedding")
+    dense, masked = embeddings(1), embeddings(2)
+    assert torch.equal(compatible(dense, LABELS, mined), few(dense, LABELS, mined))
+    with prunnet.capacity(model, 0.4):
+        found = compatible(masked, LABELS, indices_tuple=mined)
+    refs = {"ref_emb": dense.detach(), "ref_labels": LABELS}
+    assert torch.equal(found, few(masked, LABELS, mined, **refs))
+    assert not torch.equal(found, few(masked, LABELS, **refs))
+
+
+def test_miners_weight_a_loss_with_class_weights(model: nn.Module) -> None:
+    mined = miners.BatchHardMiner()(embeddings(3), LABELS)
+    mined = tuple(indices[:2] for indices in mined)
+    plain = losses.NormalizedSoftmaxLoss(3, 4)
+    compatible = CompatibleLoss(plain, model)
+    with prunnet.capacity(model, 0.4):
+        found = compatible(embeddings(), LABELS, mined)
+    assert torch.equal(found, plain(embeddings(), LABELS, mined))
+    assert not torch.equal(found, plain(embeddings(), LABELS))
+
+
+def test_reducers_and_distances_pass_through(model: nn.Module) -> None:
+    settings = {"distance": distances.LpDistance(p=1), "reducer": reducers.DoNothingReducer()}
+    compatible = CompatibleLoss(losses.ContrastiveLoss(**settings), model, space="embedding")
+    plain = losses.ContrastiveLoss(**settings)
+    dense = embeddings(1)
+    for capacity, refs in ((1.0, {}), (0.4, {"ref_emb": dense.detach(), "ref_labels": LABELS})):
+        with prunnet.capacity(model, capacity):
+            found = compatible(dense, LABELS)
+        for name, expected in plain(dense, LABELS, **refs).items():
+            assert torch.equal(found[name]["losses"], expected["losses"])
+
+
+def test_references_of_the_caller_go_before_the_dense_embeddings(model: nn.Module) -> None:
+    """A memory of the trainer's own, say."""
+    plain = losses.ContrastiveLoss()
+    compatible = CompatibleLoss(plain, model, space="embedding")
+    compatible(embeddings(1), LABELS)
+    refs = {"ref_emb": embeddings(5).detach(), "ref_labels": LABELS.flip(0)}
+    with prunnet.capacity(model, 0.4):
+        found = compatible(embeddings(2), LABELS, **refs)
+    assert torch.equal(found, plain(embeddings(2), LABELS, **refs))
+
+
+def test_the_dense_embeddings_are_those_of_the_last_batch(model: nn.Module) -> None:
+    plain = losses.ContrastiveLoss()
+    compatible = CompatibleLoss(plain, model, space="embedding")
+    for seed in (1, 2):
+        compatible(dense := embeddings(seed), LABELS)
+    for capacity in (0.8, 0.4):
+        with prunnet.capacity(model, capacity):
+            found = compatible(embeddings(3), LABELS)
+        assert torch.equal(
+            found, plain(embeddings(3), LABELS, ref_emb=dense.detach(), ref_labels=LABELS)
+        )
+
+
+@pytest.mark.parametrize("name", WITH_CLASS_WEIGHTS)
+def test_the_parameters_are_the_class_weights_alone(model: nn.Module, name: str) -> None:
+    """So that one optimizer can hold the model's and the loss's without holding any twice."""
+    loss = WITH_CLASS_WEIGHTS[name]()
+    compatible = CompatibleLoss(loss, model)
+    assert [*compatible.parameters()] == [*loss.parameters()]
+    assert set(compatible.state_dict()) == {f"loss.{key}" for key in loss.state_dict()}
+
+
+def test_half_precision_embeddings_leave_float32_class_weights(model: nn.Module) -> None:
+    compatible = CompatibleLoss(losses.ArcFaceLoss(3, 4), model)
+    [weight] = compatible.parameters()
+    exact = weight.detach().clone()
+    for capacity in (1.0, 0.4):
+        with prunnet.capacity(model, capacity), torch.autocast("cpu", torch.bfloat16):
+            loss = compatible(embeddings().bfloat16(), LABELS)
+        assert loss.dtype == torch.float32
+        loss.backward() if capacity == 1 else None
+    assert torch.equal(weight, exact)
+    assert weight.dtype == weight.grad.dtype == torch.float32
+
+
+def test_double_precision_stays_double(model: nn.Module) -> None:
+    compatible = CompatibleLoss(losses.ContrastiveLoss(), model, space="embedding")
+    assert compatible(embeddings().double(), LABELS).dtype == torch.float64
+
+
+@pytest.mark.parametrize("space", ["logit", "both"])
+def test_a_loss_without_class_weights_is_refused_in_logit_space(
+    model: nn.Module, space: str
+) -> None:
+    message = rf"`loss` should have class weights for space='{space}'\. Found ContrastiveLoss"
+    with pytest.raises(ValueError, match=message):
+        CompatibleLoss(losses.ContrastiveLoss(), model, space=space)
+
+
+def test_an_unknown_space_is_refused(model: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"`space` should be 'logit', .* Found 'logits'"):
+        CompatibleLoss(losses.ArcFaceLoss(3, 4), model, space="logits")
+
+
+def test_a_plain_network_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`model` should be a prunable network.* TinyEmbedder"):
+        CompatibleLoss(losses.ArcFaceLoss(3, 4), TinyEmbedder())
+
+
+@pytest.mark.parametrize(("rows", "found"), [(None, "none"), (4, r"a batch of \(4, 4\)")])
+def test_a_subnetwork_before_the_dense_network_is_refused(
+    model: nn.Module, rows: int | None, found: str
+) -> None:
+    compatible = CompatibleLoss(losses.ContrastiveLoss(), model, space="embedding")
+    if rows:
+        compatible(embeddings()[:rows], LABELS[:rows])
+    message = rf"The dense network should embed a batch .* Found {found} for \(6, 4\)"
+    with prunnet.capacity(model, 0.4), pytest.raises(RuntimeError, match=message):
+        compatible(embeddings(), LABELS)
+
+
+@pytest.mark.parametrize("alignment", [0.5, 10.0])
+def test_alignment_draws_a_subnetwork_to_the_dense_embeddings(
+    model: nn.Module, alignment: float
+) -> None:
+    plain = losses.ArcFaceLoss(3, 4)
+    compatible = prunnet.CompatibleLoss(plain, model, alignment=alignment)
+    dense, masked = embeddings(1), embeddings(2)
+    assert torch.equal(compatible(dense, LABELS), plain(dense, LABELS))
+    with prunnet.capacity(model, 0.4):
+        found = compatible(masked, LABELS)
+    cosines = [(a @ b / (a.norm() * b.norm())).item() for a, b in zip(masked, dense, strict=True)]
+    expected = plain(masked, LABELS).item() + alignment * (1 - sum(cosines) / len(cosines))
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    of_masked, of_dense = gradients(found, masked, dense)
+    assert of_masked.abs().sum() > 0
+    assert of_dense is None
+
+
+def test_alignment_needs_the_dense_pass_first(model: nn.Module) -> None:
+    compatible = prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model)
+    with (
+        prunnet.capacity(model, 0.4),
+        pytest.raises(RuntimeError, match=r"dense network should embed a batch .* Found none"),
+    ):
+        compatible(embeddings(), LABELS)
+
+
+@pytest.mark.parametrize("alignment", [-1, float("nan")])
+def test_alignment_is_not_negative(model: nn.Module, alignment: float) -> None:
+    with pytest.raises(ValueError, match=r"`alignment` should be at least 0\. Found"):
+        prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model, alignment=alignment)
+
+
+def test_alignment_refuses_a_reducer_that_gives_no_number(model: nn.Module) -> None:
+    loss = losses.ArcFaceLoss(3, 4, reducer=reducers.DoNothingReducer())
+    compatible = prunnet.CompatibleLoss(loss, model)
+    compatible(embeddings(1), LABELS)
+    with (
+        prunnet.capacity(model, 0.4),
+        pytest.raises(ValueError, match=r"`alignment` should be 0 .* Found 20 and a dict"),
+    ):
+        compatible(embeddings(2), LABELS)
+
+
+def test_a_subnetwork_embeds_the_batch_that_the_dense_network_saw(model: nn.Module) -> None:
+    """Micro-batches inside the loop over capacities would be aligned with other images."""
+    compatible = prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model)
+    compatible(embeddings(1), LABELS)
+    with prunnet.capacity(model, 0.4):
+        compatible(embeddings(2), LABELS.clone())
+        with pytest.raises(RuntimeError, match="batch that the dense network embedded last"):
+            compatible(embeddings(2), LABELS.flip(0))

@@ -1,0 +1,457 @@
+"""``ConflictAwareOptimizer``: which gradients it collects, what it makes of them, when it steps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from networks import TinyEmbedder, assert_equal_states, snapshot
+from torch import Tensor, nn
+
+import prunnet_pml as prunnet
+from prunnet_pml import ConflictAware, ConflictAwareOptimizer, Sum
+from prunnet_pml.integration import Integrator
+
+CAPACITIES = (1.0, 0.8, 0.6, 0.4, 0.2)
+
+
+class Recorder(Integrator):
+    """Keeps what it is given, and answers with twice the dense gradient."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[list[Tensor]]] = []
+
+    def __call__(
+        self, gradients: Sequence[Sequence[Tensor]], generator: torch.Generator
+    ) -> list[Tensor]:
+        self.calls.append([[row.clone() for row in tensor] for tensor in gradients])
+        return [2 * tensor[0] for tensor in gradients]
+
+
+class Task(nn.Module):
+    """A prunable network and the class weights of a loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = prunnet.make_prunable(TinyEmbedder())
+        self.classes = nn.Parameter(torch.randn(4, 3))
+
+    def loss(self, images: Tensor) -> Tensor:
+        labels = torch.arange(len(images)) % 3
+        return nn.functional.cross_entropy(self.model(images) @ self.classes, labels)
+
+    def optimizer(self, inner: type = torch.optim.SGD, **kwargs: object) -> ConflictAwareOptimizer:
+        return ConflictAwareOptimizer(inner(self.parameters(), lr=0.1), self.model, **kwargs)
+
+    def loop(self, optimizer: ConflictAwareOptimizer, images: Tensor) -> None:
+        for _ in optimizer.capacities():
+            self.loss(images).backward()
+
+    def scored(self) -> set[str]:
+        return {
+            f"model.{name}.{key}"
+            for name in prunnet.scored_layers(self.model)
+            for key in ("weight", "scores")
+        }
+
+    def rows_by_hand(self, *batches: Tensor) -> dict[str, list[Tensor | None]]:
+        """Every parameter's gradient at every capacity, summed over batches, by autograd alone."""
+        twin = copy.deepcopy(self)
+        names, parameters = zip(*twin.named_parameters(), strict=True)
+        rows: dict[str, list] = {name: [] for name in names}
+        for capacity in CAPACITIES:
+            prunnet.set_capacity(twin.model, capacity)
+            total = sum(twin.loss(images) for images in batches)
+            found = torch.autograd.grad(total, parameters)
+            masks = {
+                f"model.{name}.scores": (layer.weight != 0).float()
+                for name, layer in prunnet.scored_layers(twin.model).items()
+            }
+            for name, gradient in zip(names, found, strict=True):
+                rows[name].append(gradient * masks.get(name, 1))
+        return rows
+
+    def gradients(self) -> dict[str, Tensor]:
+        return {name: parameter.grad for name, parameter in self.named_parameters()}
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task()
+
+
+def batches(count: int) -> list[Tensor]:
+    return [torch.randn(6, 1, 8, 8) for _ in range(count)]
+
+
+def assert_gradients(task: Task, expected: dict[str, Tensor]) -> None:
+    for name, gradient in task.gradients().items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_the_loop_goes_through_the_capacities_and_ends_dense(task: Task) -> None:
+    optimizer = task.optimizer()
+    [images] = batches(1)
+    seen = []
+    for capacity in optimizer.capacities():
+        seen.append((capacity, prunnet.get_capacity(task.model)))
+        task.loss(images).backward()
+    assert seen == [(capacity, capacity) for capacity in CAPACITIES]
+    assert prunnet.get_capacity(task.model) == 1
+
+
+@pytest.mark.parametrize("shared", ["dense", "sum"])
+def test_what_is_scored_is_integrated_and_the_rest_follows_shared(task: Task, shared: str) -> None:
+    optimizer = task.optimizer(integration=Sum(), shared=shared)
+    [images] = batches(1)
+    expected = {
+        name: sum(rows) if name in task.scored() or shared == "sum" else rows[0]
+        for name, rows in task.rows_by_hand(images).items()
+    }
+    task.loop(optimizer, images)
+    assert_gradients(task, expected)
+
+
+def test_the_integrator_sees_one_gradient_per_capacity(task: Task) -> None:
+    recorder = Recorder()
+    optimizer = task.optimizer(integration=recorder)
+    [images] = batches(1)
+    by_hand = task.rows_by_hand(images)
+    task.loop(optimizer, images)
+    [gradients] = recorder.calls
+    names = [name for name, _ in task.named_parameters() if name in task.scored()]
+    assert len(gradients) == len(names)
+    for name, rows in zip(names, gradients, strict=True):
+        for row, expected in zip(rows, by_hand[name], strict=True):
+            torch.testing.assert_close(row, expected, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(task.gradients()[name], 2 * rows[0])
+
+
+def test_a_subnetwork_moves_its_own_scores_only_and_the_dense_network_all(task: Task) -> None:
+    recorder = Recorder()
+    task.loop(task.optimizer(integration=recorder), batches(1)[0])
+    layer = task.model.conv2
+    names = [name for name, _ in task.named_parameters() if name in task.scored()]
+    rows = recorder.calls[0][names.index("model.conv2.scores")]
+    assert (rows[0] != 0).all()
+    for capacity, row in zip(CAPACITIES[1:], rows[1:], strict=True):
+        with prunnet.capacity(task.model, capacity):
+            assert torch.equal(row != 0, layer.weight != 0)
+
+
+@pytest.mark.parametrize("shared", ["dense", "sum"])
+def test_two_loops_accumulate_before_integration(task: Task, shared: str) -> None:
+    recorder = Recorder()
+    optimizer = task.optimizer(integration=recorder, shared=shared)
+    one, other = batches(2)
+    by_hand = task.rows_by_hand(one, other)
+    task.loop(optimizer, one)
+    task.loop(optimizer, other)
+    names = [name for name, _ in task.named_parameters() if name in task.scored()]
+    for name, rows in zip(names, recorder.calls[-1], strict=True):
+        for row, expected in zip(rows, by_hand[name], strict=True):
+            torch.testing.assert_close(row, expected, rtol=1e-4, atol=1e-6, msg=name)
+    expected_classes = by_hand["classes"][0] if shared == "dense" else sum(by_hand["classes"])
+    torch.testing.assert_close(task.classes.grad, expected_classes, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_ends_the_accumulation(task: Task) -> None:
+    recorder = Recorder()
+    optimizer = task.optimizer(integration=recorder)
+    one, other = batches(2)
+    task.loop(optimizer, one)
+    optimizer.step()
+    by_hand = task.rows_by_hand(other)
+    task.loop(optimizer, other)
+    torch.testing.assert_close(task.classes.grad, sum(by_hand["classes"]), rtol=1e-4, atol=1e-6)
+
+
+def test_zero_grad_inside_of_the_loop_is_harmless(task: Task) -> None:
+    """Many trainers call it before every backward."""
+    expected = copy.deepcopy(task)
+    [images] = batches(1)
+    expected.loop(expected.optimizer(integration=Sum()), images)
+    optimizer = task.optimizer(integration=Sum())
+    for index, _ in enumerate(optimizer.capacities()):
+        optimizer.zero_grad(set_to_none=bool(index % 2))
+        task.loss(images).backward()
+    assert_gradients(task, expected.gradients())
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_zero_grad_between_loops_forgets_what_was_accumulated(
+    task: Task, set_to_none: bool
+) -> None:
+    optimizer = task.optimizer(integration=Sum())
+    one, other = batches(2)
+    task.loop(optimizer, one)
+    optimizer.zero_grad(set_to_none)
+    assert all(p.grad is None or not p.grad.any() for p in task.parameters())
+    by_hand = task.rows_by_hand(other)
+    task.loop(optimizer, other)
+    torch.testing.assert_close(task.model.conv1.scores.grad, sum(by_hand["model.conv1.scores"]))
+
+
+def stop_by_break(task: Task, optimizer: ConflictAwareOptimizer, images: Tensor) -> None:
+    for capacity in optimizer.capacities():
+        task.loss(images).backward()
+        if capacity == 0.6:
+            break
+
+
+def stop_by_exception(task: Task, optimizer: ConflictAwareOptimizer, images: Tensor) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        for capacity in optimizer.capacities():
+            task.loss(images).backward()
+            if capacity == 0.6:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("accumulated", [0, 1])
+@pytest.mark.parametrize("stop", [stop_by_break, stop_by_exception])
+def test_a_loop_that_was_left_leaves_a_dense_network_and_no_rows(
+    task: Task, stop: Callable, accumulated: int
+) -> None:
+    optimizer = task.optimizer(integration=Sum())
+    one, other = batches(2)
+    for _ in range(accumulated):
+        task.loop(optimizer, one)
+    before = dict(task.named_parameters())
+    stop(task, optimizer, one)
+    assert prunnet.get_capacity(task.model) == 1
+    with pytest.raises(RuntimeError, match=r"a whole loop .* Found 2 of 5 capacities"):
+        optimizer.step()
+    assert all(before[name] is p for name, p in task.named_parameters())
+    by_hand = task.rows_by_hand(other)
+    task.loop(optimizer, other)
+    torch.testing.assert_close(task.model.conv1.scores.grad, sum(by_hand["model.conv1.scores"]))
+    optimizer.step()
+
+
+def test_groups_keep_their_learning_rates(task: Task) -> None:
+    scores = prunnet.score_parameters(task.model)
+    known = {id(parameter) for parameter in scores}
+    others = [p for p in task.model.parameters() if id(p) not in known]
+    sgd = torch.optim.SGD([{"params": others}, {"params": scores, "lr": 2.0}], lr=0.1)
+    optimizer = ConflictAwareOptimizer(sgd, task.model)
+    optimizer.add_param_group({"params": [task.classes], "lr": 0.5})
+    assert sgd.param_groups is optimizer.param_groups
+    before = copy.deepcopy(task)
+    task.loop(optimizer, batches(1)[0])
+    gradients = {name: gradient.clone() for name, gradient in task.gradients().items()}
+    optimizer.step()
+    for (name, parameter), old in zip(task.named_parameters(), before.parameters(), strict=True):
+        rate = 2.0 if name.endswith("scores") else 0.5 if name == "classes" else 0.1
+        expected = old - rate * gradients[name]
+        torch.testing.assert_close(parameter, expected, msg=name)
+        assert not torch.equal(parameter, old), name
+
+
+def test_it_is_an_optimizer_that_shares_everything_with_the_wrapped_one(task: Task) -> None:
+    optimizer = task.optimizer(torch.optim.AdamW)
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    calls = []
+    optimizer.register_step_post_hook(lambda *_: calls.append(1))
+    task.loop(optimizer, batches(1)[0])
+    optimizer.step()
+    assert calls == [1]
+    assert optimizer.state is optimizer.optimizer.state
+    assert optimizer.param_groups is optimizer.optimizer.param_groups
+    assert set(optimizer.state) == set(task.parameters())
+
+
+def test_state_dict_loads_into_either(task: Task) -> None:
+    """A run may begin with the plain optimizer, or go on with it."""
+    optimizer = task.optimizer(torch.optim.AdamW, seed=7)
+    task.loop(optimizer, batches(1)[0])
+    optimizer.step()
+    state = optimizer.state_dict()
+    plain = torch.optim.AdamW(task.parameters(), lr=1.0)
+    plain.load_state_dict(state)
+    assert plain.param_groups[0]["lr"] == 0.1
+    fresh = task.optimizer(torch.optim.AdamW)
+    fresh.load_state_dict(plain.state_dict())
+    assert fresh.seed == 0
+    fresh.load_state_dict(state)
+    assert fresh.seed == 7
+    assert fresh.state is fresh.optimizer.state
+    for one, other in zip(fresh.state.values(), optimizer.state.values(), strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_replicas_draw_the_same_orders_and_steps_draw_new_ones(task: Task) -> None:
+    drawn: dict[object, list] = {}
+
+    class Drawing(Recorder):
+        def __call__(self, gradients: object, generator: torch.Generator) -> list[Tensor]:
+            drawn.setdefault(self, []).append(torch.rand(3, generator=generator).tolist())
+            return super().__call__(gradients, generator)
+
+    images = batches(3)
+    integrators = [Drawing() for _ in range(3)]
+    for integrator, seed in zip(integrators, (1, 1, 2), strict=True):
+        replica = copy.deepcopy(task)
+        optimizer = replica.optimizer(integration=integrator, seed=seed)
+        for batch in images:
+            torch.manual_seed(id(integrator))  # what else is drawn must not matter
+            replica.loop(optimizer, batch)
+            optimizer.step()
+    one, same, other = (drawn[integrator] for integrator in integrators)
+    assert one == same
+    assert len({tuple(numbers) for numbers in (*one, *other)}) == 6
+
+
+def test_conflict_aware_integration_is_the_default(task: Task) -> None:
+    default = task.optimizer()
+    assert isinstance(default.integration, ConflictAware)
+    [images] = batches(1)
+    task.loop(default, images)
+    found = copy.deepcopy(task.gradients())
+    task.loop(task.optimizer(integration=Sum()), images)
+    assert any(
+        not torch.allclose(found[name], task.gradients()[name], rtol=1e-2) for name in task.scored()
+    )
+    for name in found.keys() - task.scored():
+        torch.testing.assert_close(found[name], task.gradients()[name], rtol=1e-3, atol=1e-6)
+
+
+def test_any_function_of_a_matrix_integrates(task: Task) -> None:
+    shapes = []
+
+    def mean(matrix: Tensor) -> Tensor:
+        shapes.append(tuple(matrix.shape))
+        return matrix.mean(0)
+
+    by_hand = task.rows_by_hand(images := batches(1)[0])
+    task.loop(task.optimizer(integration=mean), images)
+    assert shapes == [(5, 2 * (54 + 432))]
+    for name in task.scored():
+        expected = torch.stack(by_hand[name]).mean(0)
+        torch.testing.assert_close(task.gradients()[name], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_integrator_that_fails_leaves_nothing_to_step_with(task: Task) -> None:
+    optimizer = task.optimizer(integration=lambda matrix: matrix)
+    with pytest.raises(ValueError, match=r"`integration` should map \[5, n\] to \[n\]"):
+        task.loop(optimizer, batches(1)[0])
+    assert prunnet.get_capacity(task.model) == 1
+    with pytest.raises(RuntimeError, match="a whole loop"):
+        optimizer.step()
+
+
+def test_a_parameter_without_gradient_stays_without(task: Task) -> None:
+    """Weight decay must not move what took no part."""
+    task.unused = nn.Parameter(torch.ones(3))
+    optimizer = ConflictAwareOptimizer(
+        torch.optim.SGD(task.parameters(), lr=0.1, weight_decay=0.5), task.model
+    )
+    task.loop(optimizer, batches(1)[0])
+    optimizer.step()
+    assert task.unused.grad is None
+    assert (task.unused == 1).all()
+
+
+def test_frozen_scores_and_weights_stay(task: Task) -> None:
+    task.model.conv1.scores.requires_grad_(False)
+    for parameter in task.model.conv2.parameters():
+        parameter.requires_grad_(False)
+    trained = [p for p in task.parameters() if p.requires_grad]
+    before = snapshot(task)
+    optimizer = ConflictAwareOptimizer(torch.optim.SGD(trained, lr=0.1), task.model)
+    task.loop(optimizer, batches(1)[0])
+    optimizer.step()
+    changed = {name for name, p in task.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {name for name, p in task.named_parameters() if p.requires_grad}
+
+
+def tied_task() -> Task:
+    """Two layers that share one weight, each with scores of its own."""
+    task = Task()
+
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other = nn.Linear(64, 64), nn.Linear(64, 64)
+            self.other.weight = self.one.weight
+            self.head = nn.Linear(64, 4)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.head(self.other(self.one(images.flatten(1)).relu()))
+
+        def get_classifier(self) -> nn.Module:
+            return self.head
+
+    task.model = prunnet.make_prunable(Tied(), initial_scores="uniform")
+    return task
+
+
+def test_tied_weights_gather_the_gradients_of_both_layers() -> None:
+    task = tied_task()
+    [images] = batches(1)
+    by_hand = task.rows_by_hand(images)
+    task.loop(task.optimizer(integration=Sum()), images)
+    for name in ("model.one.weight", "model.one.scores", "model.other.scores"):
+        expected = sum(by_hand[name])
+        torch.testing.assert_close(task.gradients()[name], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("capacity", [1.0, 0.4])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("inner", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_gradient_that_is_not_finite_skips_the_step(
+    task: Task, inner: type, value: float, capacity: float
+) -> None:
+    kwargs = {"momentum": 0.9} if inner is torch.optim.SGD else {}
+    optimizer = ConflictAwareOptimizer(inner(task.parameters(), lr=0.01, **kwargs), task.model)
+    images = batches(3)
+    task.loop(optimizer, images[0])
+    optimizer.step()
+    for current in optimizer.capacities():
+        task.loss(images[1]).backward()
+        if current == capacity:
+            task.model.conv2._parameters["weight"].grad[0, 0, 0, 0] = value
+    before, state = snapshot(task), copy.deepcopy(optimizer.state_dict()["state"])
+    message = (
+        rf"Step skipped: the gradient of `conv2\.weight` at capacity {capacity:g} is not finite"
+    )
+    with pytest.warns(RuntimeWarning, match=message) as caught:
+        optimizer.step()
+    assert caught[0].filename == __file__
+    assert optimizer.skipped_steps == 1
+    assert_equal_states(task, before)
+    after = optimizer.state_dict()["state"]
+    assert all(torch.equal(after[i][key], state[i][key]) for i in state for key in state[i])
+    task.loop(optimizer, images[2])
+    optimizer.step()
+    assert optimizer.skipped_steps == 1
+    assert all(p.isfinite().all() for p in task.parameters())
+    assert not torch.equal(task.model.conv2._parameters["weight"], before["model.conv2.weight"])
+
+
+def test_a_loss_parameter_that_is_not_finite_is_reported_as_such(task: Task) -> None:
+    optimizer = task.optimizer()
+    for current in optimizer.capacities():
+        task.loss(batches(1)[0]).backward()
+        if current == 1:
+            task.classes.grad[0] = float("nan")
+    with pytest.warns(RuntimeWarning, match="the gradient of `a loss parameter` at capacity 1"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("inner", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_fused_optimizer_skips_by_itself(task: Task, inner: type) -> None:
+    fused = inner(task.parameters(), lr=0.1, fused=True)
+    optimizer = ConflictAwareOptimizer(fused, task.model)
+    one, other = batches(2)
+    before = snapshot(task)
+    for current in optimizer.capacities():
+        (task.loss(one) * (float("nan") if current == 0.4 else 1)).backward()
+    parameters = {name: before[name] for name, _ in task.named_parameters()}
+    optimizer.step()
+    for name, parameter in task.named_parameters():
+        assert torch.equal(parameter, parameters[name]), name
+    task.loop(optimizer, other)
+    optimizer.step()
+    assert not torch.equal(task.classes, parameters["classes"])
