@@ -1,0 +1,1 @@
+"""Embedding a gallery once and searching it at any capacity."""

@@ -1,0 +1,1 @@
+"""Miners that look across capacities, for any loss of pytorch-metric-learning."""

@@ -1,0 +1,1 @@
+"""Testers that fill the compatibility matrix, for the hooks of pytorch-metric-learning."""

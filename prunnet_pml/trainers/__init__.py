@@ -1,0 +1,1 @@
+"""Trainers of pytorch-metric-learning that train every capacity."""
