@@ -9,11 +9,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from prunnet_pml.checkpoint import Prunable
 from prunnet_pml.class_exchange import Exchanged, exchange_class
-from prunnet_pml.layers import SCORES, ScoredLayer, add_scores, is_scorable
+from prunnet_pml.layers import SCORES, ScoredLayer, add_scores
 from prunnet_pml.masks import (
     check_capacities,
     check_capacity,
@@ -21,6 +20,7 @@ from prunnet_pml.masks import (
     uniform_scores,
 )
 from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
+from prunnet_pml.selection import layers_to_score
 
 TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
 """The capacities that the paper trains, beside the dense network."""
@@ -70,7 +70,7 @@ def make_prunable(
     if is_prunable(model):
         raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
     score = _score_function(initial_scores, generator)
-    layers = _layers_to_score(model, filter_fn)
+    layers = layers_to_score(model, filter_fn)
     for layer in layers:
         add_scores(layer, score, trained, score_bias)
     for module in model.modules():
@@ -195,42 +195,3 @@ def _score_function(
     raise ValueError(
         f"`initial_scores` should be 'magnitude' or 'uniform'. Found {initial_scores!r}."
     )
-
-
-def _layers_to_score(
-    model: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None
-) -> list[nn.Module]:
-    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
-    if lazy:
-        raise ValueError(f"`model` should have run once. Found `{lazy[0]}` without a shape.")
-    candidates = {name: module for name, module in model.named_modules() if is_scorable(module)}
-    if not candidates:
-        raise ValueError(
-            f"`model` should have a Conv2d or Linear. Found none in {type(model).__name__}."
-        )
-    if filter_fn is None:
-        heads = _embedding_heads(model)
-        layers = [module for module in candidates.values() if module not in heads]
-    else:
-        layers = [module for name, module in candidates.items() if filter_fn(module, name)]
-    if not layers:
-        names = ", ".join(f"`{name}`" for name in list(candidates)[:3])
-        names += ", ..." if len(candidates) > 3 else ""
-        chosen_by = "`filter_fn`" if filter_fn else "The default of `filter_fn` (no embedding head)"
-        raise ValueError(
-            f"{chosen_by} should be true for a Conv2d or Linear of {type(model).__name__}. "
-            f"Found none among {len(candidates)} ({names})."
-        )
-    return layers
-
-
-def _embedding_heads(model: nn.Module) -> set[nn.Module]:
-    """Every module inside what timm's ``get_classifier()`` returns, wherever a trunk stands."""
-    heads: set[nn.Module] = set()
-    for module in model.modules():
-        if callable(get_classifier := getattr(module, "get_classifier", None)):
-            found = get_classifier()
-            for head in found if isinstance(found, tuple | list) else (found,):
-                if isinstance(head, nn.Module):
-                    heads.update(head.modules())
-    return heads

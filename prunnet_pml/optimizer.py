@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import ConflictAware, Integrator, as_integrator
 from prunnet_pml.network import (
@@ -139,17 +140,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 f"Found {len(self._ran)} of {expected} capacities since the last step."
             )
         scale, found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
-        scaled = found_inf is not None
-        if found_inf is None:
-            found_inf = self._found_inf()
-        if getattr(self.optimizer, "_step_supports_amp_scaling", False):
-            self._step_with_found_inf(scale, found_inf)
-        elif found_inf.item():
-            self._skip(silent=scaled)
-        else:
-            if scale is not None:
-                torch._foreach_div_(self._gradients(), scale)
-            self.optimizer.step()
+        if not step_if_finite(self.optimizer, scale, found_inf):
+            self._skip(silent=found_inf is not None)
         self._steps += 1
         self._forget()
         self._forget_masks()
@@ -195,9 +187,6 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             yield from group["params"]
 
-    def _gradients(self) -> list[Tensor]:
-        return [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
-
     def _clear_gradients(self) -> None:
         for parameter in self._parameters():
             parameter.grad = None
@@ -224,19 +213,6 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
         generator = torch.Generator().manual_seed((start + self._steps) % 2**32)
         self._rows.integrate(scored_parameters(self.model), self.integration, generator)
-
-    def _found_inf(self) -> Tensor:
-        """1.0 if a gradient is infinite or NaN, else 0.0, on the gradients' device."""
-        norm = torch.nn.utils.get_total_norm(self._gradients())
-        return 1.0 - norm.isfinite().float()
-
-    def _step_with_found_inf(self, scale: Tensor | None, found_inf: Tensor) -> None:
-        fused: Any = self.optimizer
-        fused.grad_scale, fused.found_inf = scale, found_inf
-        try:
-            fused.step()
-        finally:
-            del fused.grad_scale, fused.found_inf
 
     def _skip(self, silent: bool) -> None:
         self.skipped_steps += 1

@@ -1,0 +1,58 @@
+"""Which layers of a network get scores: what ``filter_fn`` says, or all but the embedding head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from prunnet_pml.layers import is_scorable
+
+
+def layers_to_score(
+    model: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None
+) -> list[nn.Module]:
+    """The layers of a network that get scores.
+
+    Args:
+        model: A plain network.
+        filter_fn: As in ``make_prunable``.
+
+    Raises:
+        ValueError: If there are none, or the network has parameters without a shape yet.
+    """
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy:
+        raise ValueError(f"`model` should have run once. Found `{lazy[0]}` without a shape.")
+    candidates = {name: module for name, module in model.named_modules() if is_scorable(module)}
+    if not candidates:
+        raise ValueError(
+            f"`model` should have a Conv2d or Linear. Found none in {type(model).__name__}."
+        )
+    if filter_fn is None:
+        heads = _embedding_heads(model)
+        layers = [module for module in candidates.values() if module not in heads]
+    else:
+        layers = [module for name, module in candidates.items() if filter_fn(module, name)]
+    if not layers:
+        names = ", ".join(f"`{name}`" for name in list(candidates)[:3])
+        names += ", ..." if len(candidates) > 3 else ""
+        chosen_by = "`filter_fn`" if filter_fn else "The default of `filter_fn` (no embedding head)"
+        raise ValueError(
+            f"{chosen_by} should be true for a Conv2d or Linear of {type(model).__name__}. "
+            f"Found none among {len(candidates)} ({names})."
+        )
+    return layers
+
+
+def _embedding_heads(model: nn.Module) -> set[nn.Module]:
+    """Every module inside what timm's ``get_classifier()`` returns, wherever a trunk stands."""
+    heads: set[nn.Module] = set()
+    for module in model.modules():
+        if callable(get_classifier := getattr(module, "get_classifier", None)):
+            found = get_classifier()
+            for head in found if isinstance(found, tuple | list) else (found,):
+                if isinstance(head, nn.Module):
+                    heads.update(head.modules())
+    return heads
