@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import replicas
 import torch
 from networks import TinyEmbedder, assert_equal_states, snapshot
 from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
@@ -280,22 +278,6 @@ def test_a_run_resumes_to_the_bit(inner: object) -> None:
         for key, value in state.items():
             equal = torch.equal if isinstance(value, Tensor) else (lambda a, b: a == b)
             assert equal(one["state"][index][key], value), (index, key)
-
-
-def test_replicas_train_as_one_process_on_the_whole_batch(tmp_path: Path) -> None:
-    """Two processes under DDP: the same integrated gradients, to 1e-5, and equal replicas."""
-    torch.multiprocessing.spawn(replicas.run, (str(tmp_path),), nprocs=replicas.WORLD)
-    one, other = (
-        torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(replicas.WORLD)
-    )
-    model = replicas.build(norms=False)
-    alone = replicas.train(model, model, 0, 1)
-    for key, found in one.items():
-        assert all(torch.equal(value, other[key][name]) for name, value in found.items())
-        norms, _ = key
-        if not norms:
-            for name, value in found.items():
-                torch.testing.assert_close(value, alone[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_evaluating_between_steps_leaves_no_mark() -> None:

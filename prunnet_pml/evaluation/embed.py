@@ -10,6 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from prunnet_pml.evaluation.sharing import (
+    gather,
+    local_network,
+    share_of_batches,
+    share_of_dataset,
+)
 from prunnet_pml.network import capacity
 
 Images: TypeAlias = Dataset[Any] | DataLoader[Any] | tuple[Tensor, Tensor]
@@ -29,7 +35,8 @@ def embed(
     """Embeds images with any network: a prunable one at its current capacity, or a plain one.
 
     The network runs in eval mode and without gradients; its modes are restored afterwards, also
-    when an exception is raised.
+    when an exception is raised. In a process group every process has to call it: each embeds its
+    share of the batches, and all get all embeddings.
 
     Args:
         model: Maps images ``[b, ...]`` to embeddings ``[b, d]``.
@@ -96,21 +103,24 @@ def _embed(
 
     if device is None:
         device = next((parameter.device for parameter in model.parameters()), "cpu")
-    found: dict[_Key, list[Tensor]] = {key: [] for key in passes}
-    labels: list[Tensor] = []
+    model = local_network(model)
+    found: list[tuple[dict[_Key, Tensor], Tensor]] = []  # by batch: embeddings by pass, and labels
     with _evaluating(model), torch.no_grad():
         for batch in tqdm(_batches(data, batch_size), "embed", disable=None, leave=False):
             images = batch[0].to(device)
             if images.dtype == torch.uint8:
                 images = images / 255
+            embeddings = {}
             for key, at_capacity in passes.items():
                 with at_capacity():
-                    embeddings = model(images)  # [b, d]
-                found[key].append(_checked_embeddings(embeddings, len(images), normalize))
-            labels.append(_checked_labels(batch[1], len(images)))
-    if not labels:
+                    embedded = model(images)  # [b, d]
+                embeddings[key] = _checked_embeddings(embedded, len(images), normalize)
+            found.append((embeddings, _checked_labels(batch[1], len(images))))
+    found = gather(found)
+    if not found:
         raise ValueError("`data` should hold at least one image. Found none.")
-    return {key: torch.cat(batches) for key, batches in found.items()}, torch.cat(labels)
+    labels = torch.cat([labels for _, labels in found])
+    return {key: torch.cat([batch[key] for batch, _ in found]) for key in passes}, labels
 
 
 @contextmanager
@@ -129,9 +139,9 @@ def _batches(data: Images, batch_size: int) -> Iterable[Any]:
     if batch_size < 1:
         raise ValueError(f"`batch_size` should be at least 1. Found {batch_size}.")
     if isinstance(data, DataLoader):
-        return data
+        return share_of_batches(data)
     if isinstance(data, Dataset):
-        return DataLoader(data, batch_size)
+        return DataLoader(share_of_dataset(data, batch_size), batch_size)
     if not (isinstance(data, tuple) and len(data) == 2 and all(map(torch.is_tensor, data))):
         found = type(data).__name__
         raise ValueError(f"`data` should be a Dataset, a DataLoader or two tensors. Found {found}.")
@@ -141,7 +151,8 @@ def _batches(data: Images, batch_size: int) -> Iterable[Any]:
         raise ValueError(f"`data` should hold as many labels as images. Found {found}.")
     if len(images) == 0:
         return []
-    return list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    return list(share_of_batches(batches))
 
 
 def _checked_labels(given: Any, count: int) -> Tensor:  # noqa: ANN401 (what a loader collates)

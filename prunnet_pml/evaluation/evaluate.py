@@ -31,7 +31,8 @@ def evaluate(
     image need not be its own nearest neighbour.
 
     Each set of images is embedded once per capacity, and read once in all; the network's capacity
-    and modes are restored afterwards, also when an exception is raised.
+    and modes are restored afterwards, also when an exception is raised. In a process group
+    (``torchrun``) every process has to call it: they share the embedding passes.
 
     Args:
         model: A prunable network.
