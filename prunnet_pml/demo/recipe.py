@@ -67,10 +67,10 @@ def train_prunable(glyphs: Glyphs, recipe: Recipe) -> nn.Module:
     """One network of every capacity."""
     torch.manual_seed(recipe.seed)
     model = make_prunable(build_network(recipe))
-    loss_func = CompatibleLoss(_loss(glyphs, recipe), model)
-    optimizer = ConflictAwareOptimizer(_adamw(model, loss_func, recipe), model, seed=recipe.seed)
-    schedule = _one_cycle(optimizer, recipe)
-    for images, labels in _batches(glyphs, recipe, "prunable network"):
+    loss_func = CompatibleLoss(class_loss(glyphs, recipe), model)
+    optimizer = ConflictAwareOptimizer(adamw(model, loss_func, recipe), model, seed=recipe.seed)
+    schedule = one_cycle(optimizer, recipe)
+    for images, labels in batches(glyphs, recipe, "prunable network"):
         for _ in optimizer.capacities():
             loss_func(model(images), labels).backward()
         optimizer.step()
@@ -85,10 +85,10 @@ def train_alone(glyphs: Glyphs, recipe: Recipe) -> nn.Module:
     """
     torch.manual_seed(recipe.seed + 1)
     model = build_network(recipe)
-    loss_func = _loss(glyphs, recipe)
-    optimizer = _adamw(model, loss_func, recipe)
-    schedule = _one_cycle(optimizer, recipe)
-    for images, labels in _batches(glyphs, recipe, "network alone"):
+    loss_func = class_loss(glyphs, recipe)
+    optimizer = adamw(model, loss_func, recipe)
+    schedule = one_cycle(optimizer, recipe)
+    for images, labels in batches(glyphs, recipe, "network alone"):
         optimizer.zero_grad()
         loss_func(model(images), labels).backward()
         optimizer.step()
@@ -103,13 +103,15 @@ def calibration_images(glyphs: Glyphs, recipe: Recipe) -> list[Tensor]:
     return [_distorted(glyphs, indices, generator) for indices in chosen.split(512)]
 
 
-def _loss(glyphs: Glyphs, recipe: Recipe) -> nn.Module:
+def class_loss(glyphs: Glyphs, recipe: Recipe) -> nn.Module:
+    """The loss of every network: a normalised softmax over the characters."""
     classes = len(glyphs.characters)
     loss: nn.Module = NormalizedSoftmaxLoss(classes, DIM, temperature=recipe.temperature)
     return loss
 
 
-def _adamw(model: nn.Module, loss_func: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+def adamw(model: nn.Module, loss_func: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW with a learning rate of their own for the class weights, whose norm starts at 11."""
     groups: list[dict[str, Any]] = [
         {"params": list(model.parameters())},
         {"params": list(loss_func.parameters()), "lr": recipe.class_learning_rate},
@@ -117,14 +119,15 @@ def _adamw(model: nn.Module, loss_func: nn.Module, recipe: Recipe) -> torch.opti
     return torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-def _one_cycle(
+def one_cycle(
     optimizer: torch.optim.Optimizer, recipe: Recipe
 ) -> torch.optim.lr_scheduler.OneCycleLR:
+    """One cycle over all steps; to be stepped after every one."""
     peaks = [group["lr"] for group in optimizer.param_groups]
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, recipe.steps, pct_start=0.2)
 
 
-def _batches(glyphs: Glyphs, recipe: Recipe, title: str) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(glyphs: Glyphs, recipe: Recipe, title: str) -> Iterator[tuple[Tensor, Tensor]]:
     """``recipe.steps`` batches in epochs without replacement, each distorted as one."""
     generator = torch.Generator().manual_seed(recipe.seed)
     waiting = torch.empty(0, dtype=torch.long)

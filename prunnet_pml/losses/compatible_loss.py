@@ -46,7 +46,7 @@ class CompatibleLoss(nn.Module):
         loss: nn.Module,
         model: nn.Module,
         space: Space = "logit",
-        alignment: float = 20.0,
+        alignment: float = 10.0,
     ) -> None:
         super().__init__()
         if space not in ("logit", "embedding", "both"):

@@ -293,7 +293,7 @@ def test_alignment_refuses_a_reducer_that_gives_no_number(model: nn.Module) -> N
     compatible(embeddings(1), LABELS)
     with (
         prunnet.capacity(model, 0.4),
-        pytest.raises(ValueError, match=r"`alignment` should be 0 .* Found 20 and a dict"),
+        pytest.raises(ValueError, match=r"`alignment` should be 0 .* Found 10 and a dict"),
     ):
         compatible(embeddings(2), LABELS)
 
