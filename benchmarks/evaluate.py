@@ -20,7 +20,7 @@ from tqdm import tqdm
 import prunnet_pml as prunnet
 from prunnet_pml.evaluation import embed
 
-IMAGES, PIXELS, CLASSES, PAIRS = 128, 128, 16, 2
+IMAGES, PIXELS, CLASSES, PAIRS = 256, 128, 16, 3
 
 
 def main() -> None:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, RandomSampler
 from tqdm import tqdm
 
 import prunnet_pml as prunnet
@@ -28,34 +27,23 @@ from prunnet_pml.evaluation import CompatibilityMatrix, embed, embed_capacities,
 
 
 def make_prunable_around(
-    anchor: nn.Module, images: DataLoader[tuple[Tensor, int]], steps: int, learning_rate: float
+    anchor: nn.Module, loader: DataLoader[tuple[Tensor, int]], learning_rate: float
 ) -> nn.Module:
     """A prunable copy of ``anchor`` whose capacities all embed where the anchor does."""
     model = prunnet.make_prunable(copy.deepcopy(anchor))
     adamw = torch.optim.AdamW(model.parameters(), learning_rate)
     optimizer = prunnet.ConflictAwareOptimizer(adamw, model)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, len(loader))
     model.train()
-    for batch in tqdm(_repeat(images, steps), total=steps, desc="anchor", disable=None):
+    for images, _ in tqdm(loader, desc="anchor", disable=None):
         with torch.no_grad():
-            target = anchor(batch)  # [batch, dim]
+            target = anchor(images)  # [batch, dim]
         for _ in optimizer.capacities():
-            similarity = nn.functional.cosine_similarity(model(batch), target)
+            similarity = nn.functional.cosine_similarity(model(images), target)
             (1 - similarity).mean().backward()
         optimizer.step()
         schedule.step()
     return model.eval()
-
-
-def _repeat(images: DataLoader[tuple[Tensor, int]], steps: int) -> Iterator[Tensor]:
-    """``steps`` batches, labels left aside."""
-    done = 0
-    while True:
-        for batch, _ in images:
-            if done == steps:
-                return
-            yield batch
-            done += 1
 
 
 def recalls(model: nn.Module, gallery: Tensor, test: Glyphs) -> dict[str, float]:
@@ -83,8 +71,9 @@ def main() -> None:
     gallery, _ = embed(network, (test.images, test.labels))
 
     # What you do.
-    loader = DataLoader(train, batch_size=64, shuffle=True, drop_last=True)
-    model = make_prunable_around(network, loader, arguments.steps, arguments.learning_rate)
+    sampler = RandomSampler(train, num_samples=64 * arguments.steps)
+    loader = DataLoader(train, batch_size=64, sampler=sampler)
+    model = make_prunable_around(network, loader, arguments.learning_rate)
 
     # What you get, and what pruning alone would have given.
     pruned = prunnet.make_prunable(copy.deepcopy(network))
