@@ -70,7 +70,8 @@ class BaseDataset(ABC, Dataset[tuple[Any, int]]):
         from PIL import Image
 
         with Image.open(self.paths[index]) as image:
-            return image.convert("RGB")
+            loaded: Image.Image = image.convert("RGB")
+        return loaded
 
     def need(self, *files: str | Path) -> None:
         """Raises an error with the source in it if one of the files is missing."""

@@ -99,8 +99,12 @@ class GoogleLandmarksV2(BaseDataset):
             raise ValueError(
                 f"`gallery` should hold every relevant image. Found no {min(absent)} in it."
             )
-        relevant = [[position[image] for image in dict.fromkeys(row)] for row in self._relevant]
-        return LandmarkProtocol(GroundTruth(relevant, [[]] * len(relevant), len(gallery)))
+        relevant = [
+            np.array([position[image] for image in dict.fromkeys(row)], np.int64)
+            for row in self._relevant
+        ]
+        no_junk = [np.array([], np.int64)] * len(relevant)
+        return LandmarkProtocol(GroundTruth(relevant, no_junk, len(gallery)))
 
     def _read_training(self) -> list[int]:
         images: dict[int, list[str]] = defaultdict(list)

@@ -77,6 +77,8 @@ def test_ground_truth_names_images_of_the_index(
     query = GoogleLandmarksV2(root, "query", usage=usage)
     gallery = GoogleLandmarksV2(root, "gallery")
     assert (query.ids, gallery.ids) == (queries, INDEX)
+    assert query.labels == [-1, -2][: len(queries)]
+    assert gallery.labels == list(range(7))
     assert Path(query.paths[0]) == root / "test" / "5" / "e" / "0" / f"{queries[0]}.jpg"
     assert Path(gallery.paths[6]) == root / "index" / "6" / "c" / "0" / f"{INDEX[6]}.jpg"
     protocol = query.protocol(gallery)

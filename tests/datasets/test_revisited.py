@@ -27,6 +27,7 @@ def test_images_and_set_ups_are_those_of_the_ground_truth(
     assert [Path(path) for path in gallery.paths] == [
         root / "jpg" / f"{image}.jpg" for image in REVISITED_GALLERY
     ]
+    assert (query.labels, gallery.labels) == ([-1, -2], [0, 1, 2, 3, 4, 5])
     truths = query.protocol(gallery).ground_truths
     found = {s: [sorted(r.tolist()) for r in truth.relevant] for s, truth in truths.items()}
     assert found == {"easy": [[0, 3], []], "medium": [[0, 3, 5], [2, 4]], "hard": [[5], [2, 4]]}
