@@ -14,8 +14,11 @@ Embeddings out of other networks are scored in the same way by
 | ---: | ---: |
 | 100% | 0.0 |
 <BLANKLINE>
+
+Benchmarks that score otherwise bring a protocol: :mod:`prunnet_pml.evaluation.protocols`.
 """
 
+from prunnet_pml.evaluation import protocols
 from prunnet_pml.evaluation.drawing import plot_capacity_curve, plot_matrix
 from prunnet_pml.evaluation.embed import embed, embed_capacities
 from prunnet_pml.evaluation.evaluate import evaluate
@@ -32,6 +35,7 @@ __all__ = [
     "plot_capacity_curve",
     "plot_matches",
     "plot_matrix",
+    "protocols",
     "replacing",
     "save_figure",
     "write_text",

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, SequentialSampler
 
 from prunnet_pml.evaluation.embed import Images, embed_capacities
 from prunnet_pml.evaluation.matrix import CompatibilityMatrix
+from prunnet_pml.evaluation.protocols import Protocol
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import trained_capacities
 
@@ -23,6 +25,7 @@ def evaluate(
     device: torch.device | str | None = None,
     normalize: bool = True,
     k: int | None = None,
+    protocol: Protocol | None = None,
 ) -> CompatibilityMatrix:
     """Scores what queries embedded at every capacity find in galleries embedded at every capacity.
 
@@ -46,6 +49,8 @@ def evaluate(
         normalize: Whether embeddings are divided by their Euclidean norm before the search.
         k: Results looked at per query; as few as the metrics need by default. What that means for
             mAP, and how queries without a match count, says :class:`CompatibilityMatrix`.
+        protocol: A benchmark's ground truth and metrics, in place of the labels and those below:
+            ``query.protocol(gallery)`` of the benchmarks in :mod:`prunnet_pml.datasets`.
 
     Returns:
         R@1, 2, 4, 8, mAP and mAP@R for every (query capacity, gallery capacity).
@@ -53,7 +58,8 @@ def evaluate(
     Raises:
         ValueError: If ``model`` is not prunable, a capacity is not in (0, 1] or comes twice,
             ``query`` or ``gallery`` is none of the above or empty, embeddings are not finite, or
-            ``k`` is less than the largest number of matches that a query has.
+            ``k`` is less than the largest number of matches that a query has. With a ``protocol``,
+            if there is no gallery, a ``k``, a shuffled loader, or a set of another size.
 
     Example:
         >>> from prunnet_pml import make_prunable
@@ -69,6 +75,9 @@ def evaluate(
     if gallery_capacities is not None:
         columns = _distinct(gallery_capacities, "gallery_capacities")
 
+    if protocol is not None:
+        _check_protocol(query, gallery, k)
+
     def embeddings(data: Images, wanted: Iterable[float]) -> tuple[dict[float, Tensor], Tensor]:
         return embed_capacities(
             model, data, wanted, batch_size=batch_size, device=device, normalize=normalize
@@ -81,9 +90,13 @@ def evaluate(
         )
     else:
         found, labels = embeddings(query, rows)
-        matrix = CompatibilityMatrix.from_embeddings(
-            found, labels, *embeddings(gallery, columns), leave_one_out=False, k=k
-        )
+        indexed, gallery_labels = embeddings(gallery, columns)
+        if protocol is None:
+            matrix = CompatibilityMatrix.from_embeddings(
+                found, labels, indexed, gallery_labels, leave_one_out=False, k=k
+            )
+        else:
+            matrix = CompatibilityMatrix.from_protocol(protocol, found, indexed)
     return replace(matrix, trained_capacities=trained)
 
 
@@ -92,3 +105,17 @@ def _distinct(capacities: Iterable[float], name: str) -> tuple[float, ...]:
     if not found or len(set(found)) < len(found):
         raise ValueError(f"`{name}` should be distinct, and at least one. Found {found}.")
     return found
+
+
+def _check_protocol(query: Images, gallery: Images | None, k: int | None) -> None:
+    if gallery is None:
+        raise ValueError("`gallery` should be given with a `protocol`. Found None.")
+    if k is not None:
+        raise ValueError(f"`k` should be None with a `protocol`, which has a depth. Found {k}.")
+    for name, data in (("query", query), ("gallery", gallery)):
+        if isinstance(data, DataLoader) and not isinstance(data.sampler, SequentialSampler):
+            found = type(data.sampler).__name__
+            raise ValueError(
+                f"`{name}` should be read in order with a `protocol`, which knows images by their "
+                f"position. Found a loader with a {found}."
+            )

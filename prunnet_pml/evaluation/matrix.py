@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
+    from prunnet_pml.evaluation.protocols import Protocol
+
 METRICS = {
     "recall_at_1": "R@1",
     "recall_at_2": "R@2",
@@ -25,7 +27,7 @@ METRICS = {
     "mean_average_precision": "mAP",
     "mean_average_precision_at_r": "mAP@R",
 }
-"""Every metric, by PML's name, and how it is written in tables."""
+"""Every metric of a set with labels, by PML's name, and how it is written in tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +47,12 @@ class CompatibilityMatrix:
     Queries with no match in the gallery are left out of every average, as in PML; NaN where none is
     left. They still are in the gallery, as distractors, in a leave-one-out.
 
+    A matrix of :meth:`from_protocol` holds the protocol's metrics in place of these.
+
     Attributes:
         query_capacities: One per row.
         gallery_capacities: One per column.
-        values: For each metric of :data:`METRICS` a float64 array ``[Q, G]``, read-only.
+        values: For each metric a float64 array ``[Q, G]``, read-only.
         k: Number of results looked at per query.
         trained_capacities: Capacities below 1 that were trained, where known; drawings mark them.
 
@@ -116,6 +120,30 @@ class CompatibilityMatrix:
         gallery = query if gallery is None else gallery
         gallery_labels = query_labels if gallery_labels is None else gallery_labels
         return score_embeddings(query, query_labels, gallery, gallery_labels, leave_one_out, k)
+
+    @classmethod
+    def from_protocol(
+        cls, protocol: "Protocol", query: Mapping[float, Tensor], gallery: Mapping[float, Tensor]
+    ) -> "CompatibilityMatrix":
+        """Scores ready-made embeddings as a benchmark does: see :mod:`.evaluation.protocols`.
+
+        Results are ranked by Euclidean distance, as in :meth:`from_embeddings`.
+
+        Args:
+            protocol: What is relevant to each query, and the metrics.
+            query: Embeddings by capacity, ``[q, d]`` each, in the order of the protocol's queries.
+            gallery: Embeddings by capacity, ``[g, d]`` each, in the order of its gallery.
+
+        Returns:
+            The matrix of the protocol's metrics.
+
+        Raises:
+            ValueError: If there are more or fewer embeddings than the protocol knows images, or
+                they are not finite or not of one size.
+        """
+        from prunnet_pml.evaluation.protocols.scoring import score_protocol
+
+        return score_protocol(protocol, query, gallery)
 
     @property
     def capacities(self) -> tuple[float, ...]:
