@@ -28,15 +28,20 @@ class _StraightThrough(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, scores: Tensor, kept: Tensor | None) -> Tensor:  # noqa: ANN401
-        ctx.save_for_backward(weight, scores, kept)
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        weight: Tensor,
+        scores: Tensor,  # noqa: ARG004 (it gets a gradient)
+        kept: Tensor | None,
+        slope: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(kept, slope)
         return weight.view_as(weight) if kept is None else weight * kept
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
-        weight, scores, kept = ctx.saved_tensors
-        of_scores = scores.sign().mul_(weight).mul_(gradient)
-        return gradient if kept is None else gradient * kept, of_scores, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: ANN401
+        kept, slope = ctx.saved_tensors
+        return gradient if kept is None else gradient * kept, gradient * slope, None, None
 
 
 class ScoredLayer(Exchanged):
@@ -55,6 +60,7 @@ class ScoredLayer(Exchanged):
     _parameters: dict[str, Any]  # who asks for scores has looked that there are some
     _thresholds: dict[str, tuple[tuple[Any, ...], dict[float, Tensor]]]
     _masks: dict[str, tuple[tuple[Any, ...], Tensor]]
+    _slopes: dict[str, tuple[tuple[Any, ...], Tensor]]
 
     @property
     def weight(self) -> Any:  # noqa: ANN401
@@ -78,6 +84,7 @@ class ScoredLayer(Exchanged):
         """Drops what was found from the scores: for when they were changed through ``.data``."""
         self._thresholds.clear()
         self._masks.clear()
+        self._slopes.clear()
 
     def mask_score_gradients(self) -> None:
         """Zeroes the score gradients of what the current capacity prunes.
@@ -96,43 +103,63 @@ class ScoredLayer(Exchanged):
             return parameter
         kept = None if self.capacity == 1 else self._mask(SCORES[name])
         if torch.is_grad_enabled() and scores.requires_grad:
-            return _StraightThrough.apply(parameter, scores, kept)
+            return _StraightThrough.apply(parameter, scores, kept, self._slope(name))
         return parameter if kept is None else parameter * kept
+
+    def _slope(self, name: str) -> Tensor:
+        """``weight * sign(score)``, the same in every pass until a step."""
+        weight, scores = self._parameters[name], self._parameters[SCORES[name]]
+        if torch.compiler.is_compiling():
+            return scores.detach().sign() * weight.detach()
+        now = (*_state(scores), *_state(weight))
+        found_from, slope = self._slopes.get(name, ((), scores))
+        if not _equal(found_from, now):
+            slope = scores.detach().sign().mul_(weight.detach())
+            self._slopes[name] = (now, slope)
+        return slope
 
     def _mask(self, name: str) -> Tensor:
         if torch.compiler.is_compiling():  # a compiled graph reads what set_capacity found
             return self._masks[name][1]
         scores: Tensor = self._parameters[name]
-        now = (scores._version, self.capacity, scores.dtype, scores.device)
+        now = (*_state(scores), self.capacity)
         found_from, kept = self._masks.get(name, ((), scores))
-        if not _is_from(found_from, scores, *now):
+        if not _equal(found_from, now):
             with torch.inference_mode(False):  # training may use what an evaluation found
                 kept = mask(scores, self._threshold(name))
-            self._masks[name] = ((scores, *now), kept)
+            self._masks[name] = (now, kept)
         return kept
 
     def _threshold(self, name: str) -> Tensor:
         """The threshold at the layer's capacity; those of all trained capacities come with it."""
         scores = self._parameters[name]
         found_from, found = self._thresholds.get(name, ((), {}))
-        if not _is_from(found_from, scores, scores._version):
+        now = (scores, scores._version)
+        if not _equal(found_from, now):
             found = {}
-            self._thresholds[name] = ((scores, scores._version), found)
+            self._thresholds[name] = (now, found)
         if self.capacity not in found:
             wanted = sorted({*self.trained_capacities, self.capacity} - found.keys())
             found.update(zip(wanted, thresholds(scores, wanted), strict=True))
         return found[self.capacity].to(scores.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_thresholds": {}, "_masks": {}}
+        return {**self.__dict__, "_thresholds": {}, "_masks": {}, "_slopes": {}}
 
 
-def _is_from(found_from: tuple[Any, ...], scores: Tensor, *state: object) -> bool:
-    """Whether something was found from these very scores in this state.
+def _state(tensor: Tensor) -> tuple[Any, ...]:
+    """What of a parameter decides whether something found from it still holds.
 
     The version counter alone won't do: scores that replace others may stand at the same count.
     """
-    return bool(found_from) and found_from[0] is scores and found_from[1:] == state
+    return tensor, tensor._version, tensor.dtype, tensor.device
+
+
+def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two states are equal, tensors meaning the very same ones."""
+    return len(one) == len(other) and all(
+        a is b or (not isinstance(a, Tensor) and a == b) for a, b in zip(one, other, strict=True)
+    )
 
 
 def is_scorable(module: nn.Module) -> bool:
@@ -159,7 +186,7 @@ def add_scores(
     scored = exchange_class(layer, ScoredLayer)
     scored.capacity = 1.0
     scored.trained_capacities = trained_capacities
-    scored._thresholds, scored._masks = {}, {}
+    scored._thresholds, scored._masks, scored._slopes = {}, {}, {}
     for name, scores_name in SCORES.items():
         parameter = scored._parameters[name]
         if parameter is not None and (name == "weight" or score_bias):
@@ -175,6 +202,6 @@ def remove_scores(layer: ScoredLayer) -> None:
         if layer._parameters.pop(scores_name, None) is not None:
             parameter = layer._parameters[name]
             layer._parameters[name] = nn.Parameter(baked[name].detach(), parameter.requires_grad)
-    for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
+    for name in ("capacity", "trained_capacities", "_thresholds", "_masks", "_slopes"):
         del layer.__dict__[name]
     restore_class(layer)

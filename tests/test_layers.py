@@ -170,3 +170,26 @@ def test_magnitude_scores_leave_the_largest_weights() -> None:
     kept = layer.weight.detach() != 0
     assert weight[kept].min() > weight[~kept].max()
     assert SCORES["weight"] in dict(layer.named_parameters())
+
+
+def test_score_gradients_follow_weights_that_changed() -> None:
+    """Changed in place, exchanged for others, moved to another dtype."""
+    layer = scored(nn.Linear(9, 5))
+
+    def check() -> None:
+        layer.scores.grad = None
+        layer.weight.sum().backward()
+        weight = layer._parameters["weight"]
+        assert torch.equal(layer.scores.grad, weight.detach() * layer.scores.detach().sign())
+
+    check()
+    with torch.no_grad():
+        layer._parameters["weight"].neg_()
+    check()
+    with torch.no_grad():
+        layer.scores.neg_()
+    check()
+    layer._parameters["weight"] = nn.Parameter(torch.randn(5, 9))
+    check()
+    layer.double()
+    check()

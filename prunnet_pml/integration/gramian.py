@@ -8,7 +8,7 @@ number copied to the host.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from prunnet_pml.integration.integrator import Gradients
 
-_PIECE = 1 << 17
-"""Elements per gradient that are stacked at once: 2.5 MB for five gradients."""
+_PIECE = 1 << 16
+"""Elements per gradient that are stacked at once: 1.3 MB for five gradients."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,10 @@ def combine(gradients: Gradients, rows: Rows, coefficients: Tensor) -> list[Tens
         rows: Their rows.
         coefficients: ``[rows, n]``.
     """
-    integrated = []
-    for tensor, weights in zip(gradients, coefficients.split(rows.counts), strict=True):
-        shape = (len(weights), *[1] * (tensor[0].dim() - 1)) if len(weights) > 1 else ()
-        columns = weights.to(tensor[0].dtype).unbind(1)
-        total = tensor[0] * columns[0].reshape(shape)
-        for gradient, column in zip(tensor[1:], columns[1:], strict=True):
-            total.addcmul_(gradient, column.reshape(shape))
-        integrated.append(total)
-    return integrated
+    return [
+        _combination(tensor, weights.to(tensor[0].dtype))
+        for tensor, weights in zip(gradients, coefficients.split(rows.counts), strict=True)
+    ]
 
 
 def safe_divide(numerator: Tensor, denominator: Tensor) -> Tensor:
@@ -98,18 +93,62 @@ def draw_orders(counts: Sequence[int], n: int, generator: torch.Generator) -> Te
 
 
 def _gramian(tensor: Sequence[Tensor], rows: int) -> Tensor:
-    """``[rows, n, n]``, by pieces that stay in the cache."""
-    flat = [gradient.reshape(rows, -1) for gradient in tensor]  # [rows, k] each
+    """``[rows, n, n]``."""
+    pieces = list(_pieces(tensor, rows))
+    first, *_ = pieces[0]
+    largest = first.new_empty(first.shape[0], len(tensor), first.shape[1])  # new pages are slow
+    products = []
+    for piece in pieces:
+        stacked = largest[: len(piece[0]), :, : piece[0].shape[1]]  # [rows, n, k]
+        torch.stack(piece, dim=1, out=stacked)
+        products.append(_inner_products(stacked))
+    return torch.stack(products).sum(0) if rows == 1 else torch.cat(products)
+
+
+def _combination(tensor: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """The tensor's gradients, each row of theirs times its weights ``[rows, n]``, added up."""
+    rows = len(weights)
+    total = torch.empty_like(tensor[0], memory_format=_memory_format(tensor[0]))
+    columns = [weights] if rows == 1 else weights.split(_rows_at_once(total, rows))
+    for i, (part, *piece) in enumerate(_pieces([total, *tensor], rows)):
+        first, *others = columns[i if rows > 1 else 0].unsqueeze(2).unbind(1)  # [rows, 1] each
+        torch.mul(piece[0], first, out=part)
+        for gradient, column in zip(piece[1:], others, strict=True):
+            part.addcmul_(gradient, column)
+    return total
+
+
+def _pieces(tensors: Sequence[Tensor], rows: int) -> Iterator[tuple[Tensor, ...]]:
+    """The same piece of every tensor, ``[some rows, k]`` or ``[1, part of k]``.
+
+    On a CPU so small that all of them stay in the cache; elsewhere whole.
+    """
+    form = _memory_format(tensors[0])
+    flat = [_in_memory_order(tensor.contiguous(memory_format=form), rows) for tensor in tensors]
     if rows == 1:
-        pieces = zip(*(gradient.split(_PIECE, dim=1) for gradient in flat), strict=True)
-        return torch.stack([_inner_products(piece) for piece in pieces]).sum(0)
-    at_once = max(1, _PIECE // flat[0].shape[1])
-    pieces = zip(*(gradient.split(at_once) for gradient in flat), strict=True)
-    return torch.cat([_inner_products(piece) for piece in pieces])
+        size = _PIECE if flat[0].device.type == "cpu" else max(1, flat[0].numel())
+        return zip(*(tensor.split(size, dim=1) for tensor in flat), strict=True)
+    return zip(*(tensor.split(_rows_at_once(flat[0], rows)) for tensor in flat), strict=True)
 
 
-def _inner_products(piece: Sequence[Tensor]) -> Tensor:
-    stacked = torch.stack(list(piece), dim=1)  # [rows, n, k]
+def _memory_format(tensor: Tensor) -> torch.memory_format:
+    last = tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    contiguous = tensor.is_contiguous()
+    return torch.channels_last if last and not contiguous else torch.contiguous_format
+
+
+def _in_memory_order(tensor: Tensor, rows: int) -> Tensor:
+    """A view ``[rows, k]``: inner products don't care for the order within a row."""
+    return (tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)).view(rows, -1)
+
+
+def _rows_at_once(tensor: Tensor, rows: int) -> int:
+    if tensor.device.type != "cpu":
+        return rows
+    return max(1, _PIECE * rows // max(1, tensor.numel()))
+
+
+def _inner_products(stacked: Tensor) -> Tensor:
     if stacked.dtype not in (torch.float32, torch.float64):
         stacked = stacked.float()
     return torch.bmm(stacked, stacked.mT).double()

@@ -124,3 +124,18 @@ def test_an_integrator_prints_its_settings() -> None:
     expected = "ConflictAware(projection='last', alpha=1.0, per_filter=True, epsilon=0.0)"
     assert repr(ConflictAware("last", alpha=1.0)) == expected
     assert repr(Sum()) == "Sum()"
+
+
+@pytest.mark.parametrize("integrator", [ConflictAware(), PCGrad(), Sum()], ids=repr)
+def test_memory_layouts_change_nothing_but_the_layout(integrator: Integrator) -> None:
+    """Training in ``channels_last`` must not lay out gradients anew at every step."""
+    plain = [list(torch.randn(5, 8, 4, 3, 3)), list(torch.randn(5, 8, 6))]
+    other = [
+        [gradient.to(memory_format=torch.channels_last) for gradient in plain[0]],
+        [gradient.T.contiguous().T for gradient in plain[1]],
+    ]
+    expected = integrator(plain, torch.Generator().manual_seed(0))
+    found = integrator(other, torch.Generator().manual_seed(0))
+    for result, value in zip(found, expected, strict=True):
+        torch.testing.assert_close(result, value)
+    assert found[0].is_contiguous(memory_format=torch.channels_last)
