@@ -47,6 +47,8 @@ class CompatibilityTester(GlobalEmbeddingSpaceTester):
             projection of its own, and nothing would compare.
     """
 
+    accuracy_calculator: Any
+
     def __init__(
         self,
         *args: Any,  # noqa: ANN401

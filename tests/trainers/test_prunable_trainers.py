@@ -145,7 +145,8 @@ KINDS: dict[str, tuple[type, type, Callable[[], dict[str, Any]]]] = {
 def common(setup: dict[str, Any]) -> dict[str, Any]:
     """What every trainer gets: the same batches each time."""
     dataset = TensorDataset(images(2 * BATCH), torch.arange(2 * BATCH) % CLASSES)
-    arguments = {"dataset": dataset, "batch_size": BATCH, "dataloader_num_workers": 0, **setup}
+    where = {"dataloader_num_workers": 0, "data_device": torch.device("cpu")}
+    arguments = {"dataset": dataset, "batch_size": BATCH, **where, **setup}
     arguments["sampler"] = SequentialSampler(arguments["dataset"])
     return arguments
 
@@ -395,6 +396,16 @@ def test_a_frozen_plain_embedder_stays() -> None:
     trainer_of(setup, freeze_these=("embedder",)).train()
     assert setup["models"]["embedder"].weight.equal(before["embedder"].weight)
     assert not setup["models"]["trunk"].head.weight.equal(before["trunk"].head.weight)
+
+
+def test_frozen_batch_norms_keep_the_statistics_of_every_capacity() -> None:
+    setup = common(plain_setup())
+    norm = setup["models"]["trunk"].bn1
+    before = copy.deepcopy(norm.state_dict())
+    trainer_of(setup, freeze_trunk_batchnorm=True).train()
+    after = norm.state_dict()
+    assert all(after[key].equal(before[key]) for key in after if "running" in key)
+    assert not after["weight"].equal(before["weight"])
 
 
 def test_while_the_generator_trains_alone_the_prunable_network_stays() -> None:

@@ -35,6 +35,7 @@ def new_trainer(embedder: nn.Module) -> PrunableMetricLossOnly:
         dataset=dataset,
         sampler=SequentialSampler(dataset),
         dataloader_num_workers=0,
+        data_device=torch.device("cpu"),
         lr_schedulers={
             "trunk_scheduler_by_epoch": torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
         },
