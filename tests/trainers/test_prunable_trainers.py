@@ -323,9 +323,9 @@ def test_hooks_schedulers_and_clippers_are_called_as_pml_calls_them() -> None:
             def step(self) -> None:
                 seen.append(self.name)
 
-        def end_of_epoch(trainer: trainers.BaseTrainer) -> bool:
+        def end_of_epoch(trainer: trainers.BaseTrainer) -> bool | None:
             seen.append(f"epoch {trainer.epoch}, {trainer.losses['total_loss']}")
-            return trainer.epoch < 2
+            return None if trainer.epoch < 2 else False  # None goes on
 
         setup = common(plain_setup())
         trainer = trainer_class(
@@ -413,18 +413,30 @@ def test_while_the_generator_trains_alone_the_prunable_network_stays() -> None:
     before = copy.deepcopy(setup["models"])
     trunk, generator = setup["models"]["trunk"], setup["models"]["generator"]
     optimizer = ConflictAwareOptimizer(sgd(trunk.parameters(), lr=0.1), trunk)
+    seen: list[dict[str, Any]] = []
     trainer = PrunableDeepAdversarial(
         **setup,
         optimizers={
             "trunk_optimizer": optimizer,
             "generator_optimizer": sgd(generator.parameters(), lr=0.1),
         },
+        metric_alone_epochs=1,
         g_alone_epochs=1,
+        end_of_iteration_hook=lambda t: seen.append(dict(t.losses)),
     )
     trainer.train()
+    assert not trunk.conv1.scores.equal(before["trunk"].conv1.scores)
+    assert generator.weight.equal(before["generator"].weight)
+    before = copy.deepcopy(setup["models"])
+    seen.clear()
+    trainer.train(start_epoch=2, num_epochs=2)
     assert trunk.conv1.scores.equal(before["trunk"].conv1.scores)
     assert not generator.weight.equal(before["generator"].weight)
-    trainer.train(start_epoch=2, num_epochs=2)
+    assert len(seen) == 2
+    for found in seen:  # nothing of the epoch before
+        assert found["g_reg_loss"] > 0
+        assert not any(float(loss) for name, loss in found.items() if "_at_" in name)
+    trainer.train(start_epoch=3, num_epochs=3)
     assert not trunk.conv1.scores.equal(before["trunk"].conv1.scores)
 
 
