@@ -7,15 +7,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from prunnet_pml.class_exchange import Exchanged
 from prunnet_pml.layers import SCORES, ScoredLayer
 from prunnet_pml.norms import CAPACITIES, STATISTICS, stored_capacities
+from prunnet_pml.space import Stamped
 
 _FILLED_IN = (CAPACITIES, *(f"capacity_{name}" for name in STATISTICS))
 """What a norm fills in by itself where a checkpoint lacks it."""
 
 
-class Prunable(Exchanged):
+class Prunable(Stamped):
     """In front of the class of a prunable network: ``load_state_dict`` looks before it copies.
 
     (A hook would not do: it isn't told whether the caller is strict.)

@@ -14,11 +14,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """Makes typer show `demo` as a command even while it is the only one."""
-
-
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for tables, pictures and checkpoint.")] = Path(
@@ -37,3 +32,28 @@ def demo(
     from prunnet_pml.demo.recipe import Recipe
 
     run_demo(out, Recipe(steps=steps or Recipe.steps, seed=seed))
+
+
+_Checkpoint = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="A file of torch.save or safetensors.")
+]
+
+
+@app.command()
+def compatible(one: _Checkpoint, other: _Checkpoint) -> None:
+    """Say whether embeddings of two checkpoints can be compared. If not, the exit code is 1.
+
+    Example: prunnet compatible server.safetensors device.pt
+    """
+    from prunnet_pml.space import read_space_id
+
+    try:
+        spaces = {path: read_space_id(path) for path in (one, other)}
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    for path, space in spaces.items():
+        typer.echo(f"{space}  {path}")
+    if len(set(spaces.values())) > 1:
+        typer.echo("Not compatible: these are two spaces, their embeddings can't be compared.")
+        raise typer.Exit(1)
+    typer.echo("Compatible: embeddings of the two can be compared.")

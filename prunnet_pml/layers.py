@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunnet_pml.class_exchange import Exchanged, exchange_class, restore_class
+from prunnet_pml.class_exchange import exchange_class, restore_class
 from prunnet_pml.masks import mask, thresholds
+from prunnet_pml.space import Stamped
 
 SCORES = {"weight": "scores", "bias": "bias_scores"}
 """Which parameter holds the scores of which."""
@@ -44,7 +45,7 @@ class _StraightThrough(torch.autograd.Function):
         return gradient if kept is None else gradient * kept, gradient * slope, None, None
 
 
-class ScoredLayer(Exchanged):
+class ScoredLayer(Stamped):
     """What every scored layer is: a mixin in front of the layer's own class.
 
     Attributes:

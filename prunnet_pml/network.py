@@ -21,6 +21,7 @@ from prunnet_pml.masks import (
 )
 from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
 from prunnet_pml.selection import layers_to_score
+from prunnet_pml.space import check_space_id, new_space_id, stamp
 
 TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
 """The capacities that the paper trains, beside the dense network."""
@@ -36,6 +37,7 @@ def make_prunable(
     initial_scores: InitialScores = "magnitude",
     score_bias: bool = False,
     generator: torch.Generator | None = None,
+    space_id: str | None = None,
 ) -> nn.Module:
     """Gives every prunable weight of a network a learnable score, in place.
 
@@ -57,6 +59,7 @@ def make_prunable(
             U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as the paper does to train from scratch.
         score_bias: Whether biases are scored and pruned too. They are under 0.1% of the parameters.
         generator: Draws the uniform scores.
+        space_id: The id of an existing space that training goes on in; a new one by default.
 
     Returns:
         ``model`` itself.
@@ -69,6 +72,7 @@ def make_prunable(
     network = type(model).__name__.removeprefix(Prunable.__name__)
     if is_prunable(model):
         raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
+    space = new_space_id() if space_id is None else check_space_id(space_id)
     score = _score_function(initial_scores, generator)
     layers = layers_to_score(model, filter_fn)
     for layer in layers:
@@ -78,6 +82,7 @@ def make_prunable(
             add_sets(module, trained)
     if not isinstance(model, Exchanged):  # a single layer or norm is one already
         exchange_class(model, Prunable)
+    stamp(model, space)
     return model
 
 

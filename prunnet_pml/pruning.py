@@ -16,6 +16,7 @@ from prunnet_pml.layers import ScoredLayer, remove_scores
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import scored_layers, set_capacity
 from prunnet_pml.norms import CapacityNorm, remove_sets
+from prunnet_pml.space import remove_stamps
 
 
 def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None = None) -> nn.Module:
@@ -47,6 +48,7 @@ def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None =
             f"serve {capacity:g} badly. Give `calibration` a loader of training images.",
             stacklevel=2,
         )
+    remove_stamps(pruned)
     for module in pruned.modules():
         if isinstance(module, ScoredLayer):
             remove_scores(module)

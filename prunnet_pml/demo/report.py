@@ -23,6 +23,7 @@ from prunnet_pml.evaluation import (
     write_text,
 )
 from prunnet_pml.network import capacity
+from prunnet_pml.space import SPACE_ID, space_id
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -117,9 +118,9 @@ def save_matches(model: nn.Module, glyphs: Glyphs, path: Path) -> None:
 
 
 def save_checkpoint(model: nn.Module, path: Path) -> None:
-    """Writes weights, scores and norm statistics of all capacities."""
+    """Writes weights, scores and norm statistics of all capacities, and the space id."""
     with replacing(path) as temporary:
-        save_file(model.state_dict(), temporary)
+        save_file(model.state_dict(), temporary, metadata={SPACE_ID: space_id(model)})
 
 
 def _rows(comparison: Comparison) -> list[tuple[str, ...]]:

@@ -101,9 +101,9 @@ class CompatibilityMatrix:
             query_labels: Integers ``[q]``.
             gallery: Embeddings by capacity, ``[g, d]`` each; those of ``query`` when None.
             gallery_labels: Integers ``[g]``; ``query_labels`` when None.
-            leave_one_out: Whether query and gallery are the same images in the same order, so that
-                image i is taken from the results of query i. By default where ``gallery_labels`` is
-                None.
+            leave_one_out: Whether the gallery begins with the images of the query, in the same
+                order, so that image i is taken from the results of query i. By default where
+                ``gallery_labels`` is None.
             k: Results looked at per query: see the class. By default as few as needed.
 
         Returns:

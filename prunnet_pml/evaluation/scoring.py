@@ -96,10 +96,10 @@ def _check_pair(
         raise ValueError(
             f"`query` and `gallery` should hold embeddings of one size. Found {sorted(sizes)}."
         )
-    if leave_one_out and not query_labels.equal(gallery_labels):
+    if leave_one_out and not query_labels.equal(gallery_labels[: len(query_labels)]):
         raise ValueError(
-            "`leave_one_out` should be True only where query and gallery are the same images in "
-            "the same order. Found different labels."
+            "`leave_one_out` should be True only where the gallery begins with the images of the "
+            "query, in the same order. Found different labels."
         )
-    if leave_one_out and len(query_labels) < 2:
-        raise ValueError("`query` should hold at least 2 images in a leave-one-out. Found 1.")
+    if leave_one_out and len(gallery_labels) < 2:
+        raise ValueError("`gallery` should hold at least 2 images in a leave-one-out. Found 1.")

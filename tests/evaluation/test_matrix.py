@@ -77,6 +77,19 @@ def test_separate_gallery_agrees_with_a_slow_loop(name: str, seed: int) -> None:
             assert matrix.value(metric, q, 1.0) == pytest.approx(value, abs=1e-9), metric
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_leave_one_out_in_a_gallery_with_more_images_agrees_with_a_slow_loop(seed: int) -> None:
+    labels, more = torch.arange(12) % 5, torch.arange(20) % 7
+    indexed = torch.cat([labels, more])
+    query, gallery = embeddings(12, seed), embeddings(32, seed + 10)
+    matrix = CompatibilityMatrix.from_embeddings(
+        {0.2: query}, labels, {1.0: gallery}, indexed, leave_one_out=True
+    )
+    expected = slow_metrics(query, labels, gallery, indexed, True, matrix.k)
+    for metric, value in expected.items():
+        assert matrix.value(metric, 0.2, 1.0) == pytest.approx(value, abs=1e-9), metric
+
+
 def test_what_pml_computes_itself_is_the_same() -> None:
     labels, indexed = torch.arange(40) % 8, torch.arange(60) % 9
     query, gallery = embeddings(40, 0), embeddings(60, 1)
@@ -179,7 +192,7 @@ X, Y = embeddings(6, 0), torch.tensor([0, 0, 0, 1, 1, 1])
         (({1.0: X}, Y[:0]), r"`query_labels` should be integers \[n\]"),
         (({1.0: X}, Y, {1.0: X[:, :3]}), r"of one size. Found \[3, 5\]."),
         (({1.0: X}, Y, {0.2: X / 0}, Y), "`gallery` should hold finite embeddings. Found"),
-        (({1.0: X[:1]}, Y[:1]), "`query` should hold at least 2 images in a leave-one-out."),
+        (({1.0: X[:1]}, Y[:1]), "`gallery` should hold at least 2 images in a leave-one-out."),
     ],
 )
 def test_embeddings_that_do_not_fit_are_named(arguments: tuple, message: str) -> None:

@@ -1,0 +1,170 @@
+"""The space id: a stamp of the training run. Embeddings compare only where it is the same.
+
+It travels with the weights: in the metadata that torch keeps beside a state dict's keys (where it
+keeps the version of every module), through ``torch.save``, ``copy.deepcopy`` and pickle, and in a
+safetensors file's metadata. It adds no key, so stock timm loads what it loaded before.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from prunnet_pml.class_exchange import Exchanged
+
+SPACE_ID = "prunnet_space_id"
+"""What the id is called in metadata, of a state dict as of a safetensors file."""
+
+
+class Stamped(Exchanged):
+    """Base of the mixins that may be the root of a prunable network: the root holds the id."""
+
+    _space_id: str  # in the root alone
+
+    def _save_to_state_dict(
+        self,
+        destination: Any,  # noqa: ANN401
+        prefix: str,
+        keep_vars: bool,
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if _is_stamped(self) and hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]][SPACE_ID] = self._space_id
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *args: Any,  # noqa: ANN401
+    ) -> None:
+        """Takes the id that the weights come with; weights without one are somebody else's."""
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+        names = [prefix + name for name, _ in self.named_parameters()]
+        if _is_stamped(self) and not state_dict.keys().isdisjoint(names):
+            given = local_metadata.get(SPACE_ID) if state_dict.keys() >= set(names) else None
+            self._space_id = given or new_space_id()
+
+
+def new_space_id() -> str:
+    """An id that no other training run has, from no generator that a seed sets back."""
+    return uuid.uuid4().hex
+
+
+def space_id(model: nn.Module) -> str:
+    """The space that a prunable network embeds into, at every capacity.
+
+    ``make_prunable`` gives it. A state dict with an id brings that along; one without an id, such
+    as a plain checkpoint, or one that replaces a part of the weights, leads to a new space.
+
+    Args:
+        model: A prunable network, or a bigger module with one inside.
+
+    Raises:
+        ValueError: If there is none in ``model``, or there are several of different spaces.
+    """
+    found = {module._space_id for module in _roots(model)}
+    if len(found) > 1:
+        raise ValueError(
+            f"`model` should be of one space. Found {len(found)}: give make_prunable the "
+            "`space_id` of the network that the other one is trained together with."
+        )
+    return found.pop()
+
+
+def set_space_id(model: nn.Module, space_id: str) -> None:
+    """Names the space of a prunable network: after its weights were loaded without one, say.
+
+    Args:
+        model: A prunable network, or a bigger module with one inside.
+        space_id: As :func:`space_id` returns it.
+
+    Raises:
+        ValueError: If there is no prunable network in ``model``, or the id is no text.
+    """
+    checked = check_space_id(space_id)
+    for root in _roots(model):
+        stamp(root, checked)
+
+
+def stamp(root: nn.Module, space_id: str) -> None:
+    """Gives the id to what ``make_prunable`` was called with."""
+    root.__dict__["_space_id"] = space_id
+
+
+def remove_stamps(model: nn.Module) -> None:
+    """Takes the id away from a network that is about to be a plain one."""
+    for module in model.modules():
+        module.__dict__.pop("_space_id", None)
+
+
+def check_space_id(space_id: object) -> str:
+    """Returns ``space_id``; raises ValueError if it is no text, or an empty one."""
+    if isinstance(space_id, str) and space_id:
+        return space_id
+    raise ValueError(f"`space_id` should be a text that is not empty. Found {space_id!r}.")
+
+
+def read_space_id(path: str | os.PathLike[str]) -> str:
+    """The space id of a checkpoint on disk.
+
+    Args:
+        path: What ``torch.save`` wrote of a state dict, or of a mapping that holds some, or a file
+            whose suffix is ``.safetensors``. It is read without running any pickled code.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint, or holds no id or several.
+    """
+    if not (file := Path(path)).is_file():
+        raise FileNotFoundError(f"`path` should be a checkpoint. Found no file {file}.")
+    found = {
+        metadata[SPACE_ID]
+        for metadata in (_of_safetensors if file.suffix == ".safetensors" else _of_torch)(file)
+        if SPACE_ID in metadata
+    }
+    if len(found) != 1:
+        raise ValueError(
+            f"`path` should be a checkpoint with one space id. Found {len(found)} in {file}."
+        )
+    return str(found.pop())
+
+
+def _is_stamped(module: nn.Module) -> bool:
+    return "_space_id" in module.__dict__
+
+
+def _roots(model: nn.Module) -> list[Stamped]:
+    found = [m for m in model.modules() if isinstance(m, Stamped) and _is_stamped(m)]
+    if not found:
+        raise ValueError(
+            "`model` should be a prunable network, see make_prunable. "
+            f"Found {type(model).__name__} without a space id."
+        )
+    return found
+
+
+def _of_safetensors(file: Path) -> Iterable[Mapping[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as opened:
+            return [opened.metadata() or {}]
+    except SafetensorError as error:
+        raise ValueError(f"`path` should be a safetensors file. Found {file}: {error}.") from error
+
+
+def _of_torch(file: Path) -> Iterable[Mapping[str, Any]]:
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # there is nothing that garbage can't make the unpickler raise
+        reason = f"{type(error).__name__}, {str(error).partition(chr(10))[0]}"
+        raise ValueError(f"`path` should be a torch checkpoint. Found {file}: {reason}") from error
+    parts = [content, *content.values()] if isinstance(content, Mapping) else []
+    return [metadata for part in parts for metadata in getattr(part, "_metadata", {}).values()]
