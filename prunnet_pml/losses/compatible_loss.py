@@ -62,18 +62,15 @@ class CompatibleLoss(nn.Module):
             raise ValueError(f"`alignment` should be at least 0. Found {alignment!r}.")
         self._dense = DensePass(model)
         self._of_views = isinstance(loss, SelfSupervisedLoss)
-        if self._of_views:
-            if not loss.symmetric:
-                raise ValueError("`loss` should be symmetric. Found symmetric=False.")
-            loss = loss.loss
-        if reason := why_not(loss, space):
-            raise ValueError(
-                f"`loss` should fit space={space!r}. Found {type(loss).__name__}: {reason}."
-            )
-        self.loss = loss
+        if self._of_views and not loss.symmetric:
+            raise ValueError("`loss` should be symmetric. Found symmetric=False.")
+        self.loss: Any = loss.loss if self._of_views else loss
+        if reason := why_not(self.loss, space):
+            found = type(self.loss).__name__
+            raise ValueError(f"`loss` should fit space={space!r}. Found {found}: {reason}.")
         self.space: Space = space
         self.alignment = alignment
-        self._compare = None if space == "logit" else comparison_of(loss)
+        self._compare = None if space == "logit" else comparison_of(self.loss)
 
     def forward(
         self,

@@ -48,10 +48,10 @@ class InfluenceLoss(BaseMetricLossFunction):
     def compute_loss(
         self,
         embeddings: Tensor,
-        labels: Tensor | None,
+        labels: Tensor,
         indices_tuple: tuple[Tensor, ...] | None,
         ref_emb: Tensor,
-        ref_labels: Tensor | None,
+        ref_labels: Tensor,
     ) -> dict[str, dict[str, Any]]:
         """The classifier's terms, or the cross-entropy of its logits, by image."""
         c_f.labels_required(labels)

@@ -78,7 +78,7 @@ class RelationDistillationLoss(DistillationLoss):
 
     def _distances(self, matrix: Tensor, other: Tensor) -> Tensor:
         """In units of their mean, ``[batch, batch]``, zero from an image to itself."""
-        distances = self.distance(matrix) * other
+        distances: Tensor = self.distance(matrix) * other
         return distances * other.sum() / distances.sum().clamp(min=torch.finfo(matrix.dtype).tiny)
 
     def _angles(self, matrix: Tensor) -> Tensor:

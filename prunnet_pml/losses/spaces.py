@@ -91,7 +91,7 @@ def takes_pairs(loss: nn.Module) -> bool:
 
 
 def _try(
-    loss: nn.Module,
+    loss: losses.BaseMetricLossFunction,
     labels: Tensor | None,
     *,
     pairs: tuple[Tensor, ...] | None = None,
