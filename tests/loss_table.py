@@ -72,8 +72,8 @@ def page() -> str:
         "references (PML's\n  `ref_emb`), or, where a loss takes none, as further images in the "
         "batch of the loss. The same image at\n  both capacities is a positive pair.\n"
         '- `space="both"`: the sum of the two.\n\n'
-        "Where a space does not fit, the constructor raises a `ValueError` that says why. Tuples of "
-        "any miner pass\nthrough; those of `CompatibilityMiner(model)` are found across capacities."
+        "Where a space does not fit, the constructor raises a `ValueError` that says why. Tuples "
+        "of any miner pass\nthrough; those of `CompatibilityMiner(model)` are found across capacities."
         "\n\n"
         "| wrapper of PML | which way round |\n"
         "| --- | --- |\n"

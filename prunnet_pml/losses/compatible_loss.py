@@ -62,9 +62,7 @@ class CompatibleLoss(nn.Module):
             raise ValueError(f"`alignment` should be at least 0. Found {alignment!r}.")
         self._dense = DensePass(model)
         self._of_views = isinstance(loss, SelfSupervisedLoss)
-        if self._of_views and not loss.symmetric:
-            raise ValueError("`loss` should be symmetric. Found symmetric=False.")
-        self.loss: Any = loss.loss if self._of_views else loss
+        self.loss = _of_both_views(loss) if self._of_views else loss
         if reason := why_not(self.loss, space):
             found = type(self.loss).__name__
             raise ValueError(f"`loss` should fit space={space!r}. Found {found}: {reason}.")
@@ -128,6 +126,14 @@ class CompatibleLoss(nn.Module):
             )
         dense = self._dense.embeddings_of(embeddings, labels)
         return (1 - nn.functional.cosine_similarity(embeddings, dense)).mean()
+
+
+def _of_both_views(loss: Any) -> nn.Module:  # noqa: ANN401
+    """What a ``SelfSupervisedLoss`` applies to both views of a batch in one."""
+    if not loss.symmetric:
+        raise ValueError("`loss` should be symmetric. Found symmetric=False.")
+    inner: nn.Module = loss.loss
+    return inner
 
 
 def _two_views(one: Tensor, other: Tensor | None) -> tuple[Tensor, Tensor]:
