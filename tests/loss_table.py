@@ -73,8 +73,8 @@ def page() -> str:
         "batch of the loss. The same image at\n  both capacities is a positive pair.\n"
         '- `space="both"`: the sum of the two.\n\n'
         "Where a space does not fit, the constructor raises a `ValueError` that says why. Tuples "
-        "of any miner pass\nthrough; those of `CompatibilityMiner(model)` are found across capacities."
-        "\n\n"
+        "of any miner pass\nthrough; those of `CompatibilityMiner(model)` are found across "
+        "capacities.\n\n"
         "| wrapper of PML | which way round |\n"
         "| --- | --- |\n"
         "| `MultipleLosses` | `MultipleLosses([CompatibleLoss(a, model), CompatibleLoss(b, model, "

@@ -59,11 +59,10 @@ class RelationDistillationLoss(DistillationLoss):
         angles = nn.functional.smooth_l1_loss(
             self._angles(embeddings), self._angles(references), reduction="none"
         )
-        three = other[:, :, None] & other[:, None, :] & other  # distinct [vertex, one, another]
         by_image = {
             "distance_loss": self.distance_weight * distances.sum(1) / max(count - 1, 1),
             "angle_loss": self.angle_weight
-            * (angles * three).sum((1, 2))
+            * angles.sum((1, 2))  # zero where two of the three images are one
             / max((count - 1) * (count - 2), 1),
         }
         images = c_f.torch_arange_from_size(embeddings)

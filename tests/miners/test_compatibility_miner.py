@@ -233,13 +233,14 @@ def test_references_in_a_memory(model: nn.Module) -> None:
 
 
 def test_half_precision_compares_in_full(model: nn.Module) -> None:
-    miner, dense = CompatibilityMiner(model), embeddings(1).bfloat16()
-    queries = near(dense.float()).bfloat16()
+    settings = {"distance": distances.CosineSimilarity()}
+    miner, dense = CompatibilityMiner(model, **settings), embeddings(1).bfloat16()
+    queries = (dense.float() + 0.01 * embeddings(2)).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         miner(dense, LABELS)
         with prunnet.capacity(model, 0.4):
             mined = miner(queries, LABELS)
-    exact = CompatibilityMiner()(queries.float(), LABELS, dense.float(), LABELS)
+    exact = CompatibilityMiner(**settings)(queries.float(), LABELS, dense.float(), LABELS)
     assert as_sets(mined) == as_sets(exact)
 
 
