@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from pytorch_metric_learning.losses import SelfSupervisedLoss
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from prunnet_pml.network import get_capacity
-
-Space = Literal["logit", "embedding", "both"]
+from prunnet_pml.losses.comparison import comparison_of, with_detached_weights
+from prunnet_pml.losses.dense_pass import DensePass
+from prunnet_pml.losses.spaces import Space, why_not
 
 
 class CompatibleLoss(nn.Module):
     """Any pytorch-metric-learning loss, made to compare a subnetwork with the dense network.
 
-    The dense pass is the loss itself. A subnetwork's pass depends on the space:
+    The dense pass is the loss itself. It alone moves the loss's parameters. A subnetwork's pass
+    depends on the space:
 
-    - ``"logit"``: the same loss with its class weights detached. So the dense network alone moves
-      them and every subnetwork learns to meet them (Eq. 4 of `Learning Compatible Multi-Prize
-      Subnetworks for Asymmetric Retrieval <https://arxiv.org/abs/2504.11879>`_).
-    - ``"embedding"``: the loss between the subnetwork's embeddings and, as reference (``ref_emb``),
-      the dense network's of the same batch, detached.
+    - ``"logit"``: the same loss, so every subnetwork learns to meet the dense network's class
+      weights (Eq. 4 of `Learning Compatible Multi-Prize Subnetworks for Asymmetric Retrieval
+      <https://arxiv.org/abs/2504.11879>`_).
+    - ``"embedding"``: the loss between the subnetwork's embeddings and the dense network's of the
+      same batch, detached, as references (``ref_emb``). The same image at both capacities is a
+      positive pair. A loss that takes no references sees them as further images of its batch.
     - ``"both"``: the sum of the two, for a loss that has class weights and takes references. (Few
       of PML do; add up two ``CompatibleLoss`` instead.)
+
+    ``docs/losses.md`` says which losses work in which space. Of PML's wrappers,
+    ``DistributedLossWrapper``, ``SelfSupervisedLoss`` and ``CrossBatchMemory`` go inside of a
+    ``CompatibleLoss``, ``MultipleLosses`` around several. A memory holds the dense network's
+    embeddings alone, and subnetworks are compared with it.
 
     To a subnetwork's pass comes ``alignment`` times one minus the cosine between its embedding and
     the dense network's, detached, of the same image, in the mean over the batch.
@@ -37,8 +44,8 @@ class CompatibleLoss(nn.Module):
         alignment: Weight of the alignment. The paper has none, that is 0.
 
     Raises:
-        ValueError: If ``space`` is unknown, needs class weights that ``loss`` does not have,
-            ``alignment`` is negative, or ``model`` is not prunable.
+        ValueError: If ``space`` is unknown or not one that ``loss`` can compare in, ``alignment``
+            is negative, or ``model`` is not prunable.
     """
 
     def __init__(
@@ -51,20 +58,17 @@ class CompatibleLoss(nn.Module):
         super().__init__()
         if space not in ("logit", "embedding", "both"):
             raise ValueError(f"`space` should be 'logit', 'embedding' or 'both'. Found {space!r}.")
-        if space != "embedding" and next(loss.parameters(), None) is None:
-            raise ValueError(
-                f"`loss` should have class weights for space={space!r}. Found "
-                f"{type(loss).__name__} without parameters: use space='embedding'."
-            )
         if not isinstance(alignment, int | float) or not alignment >= 0:
             raise ValueError(f"`alignment` should be at least 0. Found {alignment!r}.")
-        get_capacity(model)
-        self.loss = loss
+        self._dense = DensePass(model)
+        self._of_views = isinstance(loss, SelfSupervisedLoss)
+        self.loss = _of_both_views(loss) if self._of_views else loss
+        if reason := why_not(self.loss, space):
+            found = type(self.loss).__name__
+            raise ValueError(f"`loss` should fit space={space!r}. Found {found}: {reason}.")
         self.space: Space = space
         self.alignment = alignment
-        self._model = (model,)  # in a tuple, so that its parameters are not this module's
-        self._dense_embeddings: Tensor | None = None
-        self._dense_labels: Tensor | None = None
+        self._compare = None if space == "logit" else comparison_of(self.loss)
 
     def forward(
         self,
@@ -77,7 +81,8 @@ class CompatibleLoss(nn.Module):
 
         Args:
             embeddings: Of a batch, ``[batch, dim]``.
-            labels: ``[batch]``.
+            labels: ``[batch]``. For a ``SelfSupervisedLoss`` the embeddings of the same images in
+                another view, ``[batch, dim]``.
             indices_tuple: A miner's pairs or triplets.
             **kwargs: Passed on to the loss (``ref_emb``, ``enqueue_mask``, ...).
 
@@ -85,6 +90,8 @@ class CompatibleLoss(nn.Module):
             RuntimeError: If a subnetwork is compared with the dense network's embeddings before
                 that one embedded a batch, or after it embedded another one.
         """
+        if self._of_views:
+            embeddings, labels = _two_views(embeddings, labels)
         embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
         with torch.autocast(embeddings.device.type, enabled=False):  # or PML halves its weights
             total: Tensor = self._of_pass(embeddings, labels, indices_tuple, **kwargs)
@@ -97,44 +104,44 @@ class CompatibleLoss(nn.Module):
         indices_tuple: tuple[Tensor, ...] | None,
         **kwargs: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        if get_capacity(self._model[0]) == 1:
-            self._dense_embeddings, self._dense_labels = embeddings.detach(), labels
-            return self.loss(embeddings, labels, indices_tuple, **kwargs)
+        batch = (embeddings, labels, indices_tuple)
+        if self._dense.is_running:
+            self._dense.keep(embeddings, labels)
+            return self.loss(*batch, **kwargs)
         terms = []
         if self.space != "embedding":
-            terms.append(self._in_logit_space(embeddings, labels, indices_tuple, **kwargs))
-        if self.space != "logit":
-            dense = self._dense_of(embeddings, labels)
-            refs = {"ref_emb": dense, "ref_labels": labels, **kwargs}
-            terms.append(self.loss(embeddings, labels, indices_tuple, **refs))
+            terms.append(with_detached_weights(self.loss, *batch, **kwargs))
+        if self._compare is not None:
+            dense = self._dense.embeddings_of(embeddings, labels)
+            terms.append(self._compare(*batch, dense, **kwargs))
         if self.alignment:
-            if not isinstance(terms[0], Tensor):
-                raise ValueError(
-                    "`alignment` should be 0 for a loss whose reducer gives no tensor. "
-                    f"Found {self.alignment:g} and a {type(terms[0]).__name__}."
-                )
-            similarity = nn.functional.cosine_similarity(
-                embeddings, self._dense_of(embeddings, labels)
-            )
-            terms.append(self.alignment * (1 - similarity).mean())
+            terms.append(self.alignment * self._misalignment(embeddings, labels, terms[0]))
         return sum(terms[1:], terms[0])  # one term may be a reducer's dict
 
-    def _in_logit_space(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        weights = {name: weight.detach() for name, weight in self.loss.named_parameters()}
-        return functional_call(self.loss, weights, args, kwargs)
+    def _misalignment(self, embeddings: Tensor, labels: Tensor | None, loss: object) -> Tensor:
+        if not isinstance(loss, Tensor):
+            raise ValueError(
+                "`alignment` should be 0 for a loss whose reducer gives no tensor. "
+                f"Found {self.alignment:g} and a {type(loss).__name__}."
+            )
+        dense = self._dense.embeddings_of(embeddings, labels)
+        return (1 - nn.functional.cosine_similarity(embeddings, dense)).mean()
 
-    def _dense_of(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
-        """The dense network's embeddings of these very images, as far as labels can tell."""
-        dense, seen = self._dense_embeddings, self._dense_labels
-        if dense is None or dense.shape != embeddings.shape:
-            found = "none" if dense is None else f"a batch of {tuple(dense.shape)}"
-            raise RuntimeError(
-                "The dense network should embed a batch before its subnetworks do: loop over "
-                f"optimizer.capacities(). Found {found} for {tuple(embeddings.shape)}."
-            )
-        if labels is not seen and (labels is None or seen is None or not labels.equal(seen)):
-            raise RuntimeError(
-                "Every capacity should embed the batch that the dense network embedded last: loop "
-                "over optimizer.capacities() once per batch. Found other labels."
-            )
-        return dense
+
+def _of_both_views(loss: Any) -> nn.Module:  # noqa: ANN401
+    """What a ``SelfSupervisedLoss`` applies to both views of a batch in one."""
+    if not loss.symmetric:
+        raise ValueError("`loss` should be symmetric. Found symmetric=False.")
+    inner: nn.Module = loss.loss
+    return inner
+
+
+def _two_views(one: Tensor, other: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Both views of a batch, ``[2 * batch, dim]``, with a label for each image."""
+    if other is None or other.shape != one.shape:
+        found = None if other is None else tuple(other.shape)
+        raise ValueError(
+            "A SelfSupervisedLoss should get two views of every image. "
+            f"Found {tuple(one.shape)} and {found}."
+        )
+    return torch.cat([one, other]), torch.arange(len(one), device=one.device).repeat(2)

@@ -107,7 +107,7 @@ def test_in_embedding_space_the_dense_embeddings_are_references(
     assert torch.equal(compatible(dense, LABELS), plain(dense, LABELS))
     with prunnet.capacity(model, 0.4):
         found = compatible(masked, LABELS)
-    expected = plain(masked, LABELS, ref_emb=dense.detach(), ref_labels=LABELS)
+    expected = plain(masked, LABELS, ref_emb=dense.detach(), ref_labels=LABELS.clone())
     assert torch.equal(found, expected)
     assert not torch.equal(found, plain(masked, LABELS))
     of_masked, of_dense = gradients(found, masked, dense)
@@ -144,7 +144,7 @@ def test_miners_pass_through(model: nn.Module) -> None:
     assert torch.equal(compatible(dense, LABELS, mined), few(dense, LABELS, mined))
     with prunnet.capacity(model, 0.4):
         found = compatible(masked, LABELS, indices_tuple=mined)
-    refs = {"ref_emb": dense.detach(), "ref_labels": LABELS}
+    refs = {"ref_emb": dense.detach(), "ref_labels": LABELS.clone()}
     assert torch.equal(found, few(masked, LABELS, mined, **refs))
     assert not torch.equal(found, few(masked, LABELS, **refs))
 
@@ -165,7 +165,10 @@ def test_reducers_and_distances_pass_through(model: nn.Module) -> None:
     compatible = CompatibleLoss(losses.ContrastiveLoss(**settings), model, space="embedding")
     plain = losses.ContrastiveLoss(**settings)
     dense = embeddings(1)
-    for capacity, refs in ((1.0, {}), (0.4, {"ref_emb": dense.detach(), "ref_labels": LABELS})):
+    for capacity, refs in (
+        (1.0, {}),
+        (0.4, {"ref_emb": dense.detach(), "ref_labels": LABELS.clone()}),
+    ):
         with prunnet.capacity(model, capacity):
             found = compatible(dense, LABELS)
         for name, expected in plain(dense, LABELS, **refs).items():
@@ -192,7 +195,7 @@ def test_the_dense_embeddings_are_those_of_the_last_batch(model: nn.Module) -> N
         with prunnet.capacity(model, capacity):
             found = compatible(embeddings(3), LABELS)
         assert torch.equal(
-            found, plain(embeddings(3), LABELS, ref_emb=dense.detach(), ref_labels=LABELS)
+            found, plain(embeddings(3), LABELS, ref_emb=dense.detach(), ref_labels=LABELS.clone())
         )
 
 
@@ -227,7 +230,7 @@ def test_double_precision_stays_double(model: nn.Module) -> None:
 def test_a_loss_without_class_weights_is_refused_in_logit_space(
     model: nn.Module, space: str
 ) -> None:
-    message = rf"`loss` should have class weights for space='{space}'\. Found ContrastiveLoss"
+    message = rf"`loss` should fit space='{space}'\. Found ContrastiveLoss: it has no class weights"
     with pytest.raises(ValueError, match=message):
         CompatibleLoss(losses.ContrastiveLoss(), model, space=space)
 

@@ -1,0 +1,103 @@
+"""SFSC's classification by evidence, which knows how uncertain it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
+from pytorch_metric_learning.utils import common_functions as c_f
+from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
+from torch import Tensor, nn
+
+
+class EvidentialLoss(NormalizedSoftmaxLoss):
+    """Classification by evidence: how hard it pulls depends on how uncertain the network is.
+
+    It makes of logits ``z`` the evidence ``e = softplus(z)`` for every class, and of that a
+    Dirichlet distribution of class probabilities, with parameters ``alpha = e + 1`` and strength
+    ``S = sum(alpha)``. The loss is the cross-entropy in expectation, ``digamma(S) -
+    digamma(alpha_y)``, plus ``kl_weight`` times the divergence of the wrong classes' evidence from
+    none. The less evidence there is for its class, the harder an image pulls: so subnetworks share
+    the training by their uncertainty.
+
+    That is the compatible loss of `Switchable Representation Learning Framework with
+    Self-compatibility <https://arxiv.org/abs/2206.08289>`_ (CVPR 2023), as
+    ``CompatibleLoss(EvidentialLoss(...), model, alignment=0)``, on the formulas of `Evidential Deep
+    Learning to Quantify Classification Uncertainty <https://arxiv.org/abs/1806.01768>`_.
+
+    Args:
+        num_classes: Number of classes.
+        embedding_size: Dimension of the embeddings.
+        kl_weight: Weight of the divergence. It is usual to raise it from 0 to 1 in the first
+            epochs: set the attribute.
+        **kwargs: As of PML's ``NormalizedSoftmaxLoss``, whose logits these are.
+
+    Attributes:
+        avg_uncertainty: Mean of ``uncertainty`` over the last batch, if ``collect_stats`` is on.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_size: int,
+        kl_weight: float = 1.0,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(num_classes, embedding_size, **kwargs)
+        self.kl_weight = kl_weight
+        self.add_to_recordable_attributes(name="kl_weight", is_stat=False)
+        self.add_to_recordable_attributes(name="avg_uncertainty", is_stat=True)
+
+    def compute_loss(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: tuple[Tensor, ...] | None,
+        ref_emb: Tensor,
+        ref_labels: Tensor,
+    ) -> dict[str, dict[str, Any]]:
+        """Both terms of every image, ``[batch]``, weighted as PML's classifiers do by a miner."""
+        c_f.labels_required(labels)
+        c_f.ref_not_supported(embeddings, labels, ref_emb, ref_labels)
+        self.cast_types(embeddings.dtype, embeddings.device)
+        alpha = self._alpha(embeddings)
+        if self.collect_stats:
+            self.avg_uncertainty = _uncertainty(alpha).mean().item()
+        of_class = nn.functional.one_hot(labels, alpha.shape[1]).bool()
+        losses = {
+            "loss": torch.digamma(alpha.sum(1)) - torch.digamma(alpha[of_class]),
+            "kl_loss": self.kl_weight * _divergence(alpha.masked_fill(of_class, 1)),
+        }
+        weights = lmu.convert_to_weights(indices_tuple, labels, dtype=embeddings.dtype)
+        images = c_f.torch_arange_from_size(embeddings)
+        terms = {
+            name: {"losses": term * weights, "indices": images, "reduction_type": "element"}
+            for name, term in losses.items()
+        }
+        self.add_weight_regularization_to_loss_dict(terms, self.W.t())
+        return terms
+
+    def uncertainty(self, embeddings: Tensor) -> Tensor:
+        """The share of the Dirichlet's strength that is not evidence, in (0, 1], ``[batch]``."""
+        return _uncertainty(self._alpha(embeddings))
+
+    def _alpha(self, embeddings: Tensor) -> Tensor:
+        """The Dirichlet parameters, ``[batch, classes]``."""
+        return nn.functional.softplus(self.get_logits(embeddings)) + 1
+
+    def _sub_loss_names(self) -> list[str]:
+        return ["loss", "kl_loss"]
+
+
+def _uncertainty(alpha: Tensor) -> Tensor:
+    return alpha.shape[1] / alpha.sum(1)
+
+
+def _divergence(alpha: Tensor) -> Tensor:
+    """KL(Dirichlet(alpha) || Dirichlet(1)), ``[batch]``."""
+    strength = alpha.sum(1, keepdim=True)
+    count = torch.tensor(float(alpha.shape[1]), dtype=alpha.dtype, device=alpha.device)
+    normalization = torch.lgamma(strength[:, 0]) - torch.lgamma(alpha).sum(1) - torch.lgamma(count)
+    surplus = (alpha - 1) * (torch.digamma(alpha) - torch.digamma(strength))
+    return normalization + surplus.sum(1)
