@@ -1,6 +1,6 @@
 """Embedding networks that prune to any capacity, every subnetwork compatible with every other."""
 
-from prunnet_pml import datasets, evaluation, integration, losses
+from prunnet_pml import datasets, evaluation, integration, losses, miners, trainers
 from prunnet_pml.calibration import calibrate
 from prunnet_pml.evaluation import CompatibilityMatrix, evaluate
 from prunnet_pml.integration import ConflictAware, Mean, PCGrad, Sum
@@ -18,6 +18,7 @@ from prunnet_pml.network import (
 )
 from prunnet_pml.optimizer import ConflictAwareOptimizer
 from prunnet_pml.pruning import prune
+from prunnet_pml.space import read_space_id, set_space_id, space_id
 
 __version__ = "0.1.0"
 
@@ -39,10 +40,15 @@ __all__ = [
     "is_prunable",
     "losses",
     "make_prunable",
+    "miners",
     "prune",
+    "read_space_id",
     "reset_scores",
     "score_parameters",
     "scored_layers",
     "set_capacity",
+    "set_space_id",
+    "space_id",
     "trained_capacities",
+    "trainers",
 ]
