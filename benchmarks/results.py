@@ -19,9 +19,10 @@ def read_results(name: str) -> dict[str, Any]:
 
 
 def write_results(name: str, results: dict[str, Any]) -> None:
-    """Writes ``benchmarks/results/<name>.json`` and prints it."""
+    """Writes ``benchmarks/results/<name>.json`` and prints it; ``name`` may have folders in it."""
     document = {"torch": torch.__version__, "machine": platform.machine(), **results}
     text = json.dumps(document, indent=2)
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{name}.json").write_text(text + "\n")
+    path = FOLDER / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
     print(text)

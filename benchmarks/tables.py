@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks.md from the JSON in benchmarks/results/.
+"""Writes the pages of docs/ whose numbers come from the JSON in benchmarks/results/.
 
 .venv/bin/python benchmarks/tables.py
 """
@@ -8,23 +8,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from results import read_results
+from results import FOLDER, read_results
 
 from prunnet_pml.evaluation import write_text
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+DOCS = Path(__file__).parent.parent / "docs"
+NOT_YET = "Not measured yet.\n"
 
 
-def page() -> str:
-    """The page, as it should be for the results that are there."""
-    return (
-        "# What it costs\n\n"
-        "Each figure is a ratio within one run, on one thread of a CPU; written by "
-        "`benchmarks/tables.py` from\nthe JSON that the scripts named below leave in "
-        "`benchmarks/results/`.\n\n"
-        f"{_step(read_results('step'))}\n{_prune(read_results('prune'))}\n"
-        f"{_evaluate(read_results('evaluate'))}"
-    )
+def pages() -> dict[str, str]:
+    """Every page by its name, as it should be for the results that are there."""
+    return {
+        "benchmarks.md": (
+            "# What it costs\n\n"
+            "Each figure is a ratio within one run, on one thread of a CPU; written by "
+            "`benchmarks/tables.py` from\nthe JSON that the scripts named below leave in "
+            "`benchmarks/results/`.\n\n"
+            f"{_step(read_results('step'))}\n{_prune(read_results('prune'))}\n"
+            f"{_evaluate(read_results('evaluate'))}"
+        ),
+        "keep-gallery.md": _keep_gallery(read_results("keep_gallery")),
+        "fine-tune.md": _fine_tune(read_results("fine_tune")),
+        "methods.md": _methods(),
+    }
 
 
 def _step(results: dict[str, Any]) -> str:
@@ -56,16 +62,108 @@ def _prune(results: dict[str, Any]) -> str:
 
 
 def _evaluate(results: dict[str, Any]) -> str:
+    heading = "## The full matrix (`benchmarks/evaluate.py`)\n\n"
     if not results:
-        return "## The full matrix (`benchmarks/evaluate.py`)\n\nNot measured yet.\n"
+        return heading + NOT_YET
     return (
-        "## The full matrix (`benchmarks/evaluate.py`)\n\n"
-        f"`evaluate` with {results['network']} on {results['images']} images of "
+        f"{heading}`evaluate` with {results['network']} on {results['images']} images of "
         f"{results['pixels']} px, five capacities against\nfive, over five embedding passes alone: "
         f"{results['ratio']:.3f} ({results['ratio_min']:.3f} to {results['ratio_max']:.3f}; "
         "target: at most 1.10).\n"
     )
 
 
+def _keep_gallery(results: dict[str, Any]) -> str:
+    text = """# Keep the gallery that you have
+
+You run a dense network, trained without prunnet_pml, and it has indexed your gallery.
+[examples/keep_gallery.py](../examples/keep_gallery.py) makes that network prunable: its frozen
+copy is the anchor, and for some steps every capacity learns to embed an image where the anchor
+does. No labels are needed, and nothing is indexed again.
+
+"""
+    if not results:
+        return text + NOT_YET
+    recalls = results["recall_at_1_in_the_old_gallery"]
+    lines = [
+        "| query capacity | anchored | magnitude-pruned, norms recalibrated |",
+        "| ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {float(c):.0%} | {100 * recall:.1f} | {100 * recalls['magnitude_pruned'][c]:.1f} |"
+        for c, recall in recalls["anchored"].items()
+    ]
+    own = recalls["magnitude_pruned"]["1"]
+    return (
+        f"{text}Recall@1 in percent in the OLD gallery, on characters never seen in training. The "
+        f"dense network trained for\n{results['dense_steps']} steps and finds {100 * own:.1f} in "
+        f"its own gallery; {results['steps']} anchored steps followed.\n\n"
+        + "\n".join(lines)
+        + "\n\nWritten by `benchmarks/tables.py` from `benchmarks/results/keep_gallery.json`, "
+        "which is\n`python examples/keep_gallery.py --output "
+        "benchmarks/results/keep_gallery.json`.\n"
+    )
+
+
+def _fine_tune(results: dict[str, Any]) -> str:
+    text = """# Fine-tune a pretrained backbone
+
+[examples/fine_tune.py](../examples/fine_tune.py) fine-tunes timm's `mobilenetv2_100`, pretrained on
+ImageNet, on glyphs of 64 px: scores start from the magnitudes of the pretrained weights.
+
+"""
+    if not results:
+        return text + NOT_YET
+    return (
+        f"{text}After {results['steps']} steps, Recall@1 in percent on characters never seen in "
+        f"training:\n\n{_matrix(results['matrix'])}\n\n"
+        "Written by `benchmarks/tables.py` from `benchmarks/results/fine_tune.json`.\n"
+    )
+
+
+def _matrix(matrix: dict[str, Any]) -> str:
+    galleries = [f"{c:.0%}" for c in matrix["gallery_capacities"]]
+    lines = [
+        f"| query \\ gallery | {' | '.join(galleries)} |",
+        f"| ---: |{' ---: |' * len(galleries)}",
+    ]
+    for capacity, row in zip(
+        matrix["query_capacities"], matrix["values"]["recall_at_1"], strict=True
+    ):
+        lines.append(f"| {capacity:.0%} | {' | '.join(f'{100 * v:.1f}' for v in row)} |")
+    return "\n".join(lines)
+
+
+def _methods() -> str:
+    text = """# The methods, side by side
+
+Every method trains the same narrow ResNet-10 on the same glyphs for as many steps
+(`benchmarks/method.py NAME`). A first look, of one seed; differences of a point may be noise.
+
+"""
+    found = [
+        read_results(f"methods/{path.stem}") for path in sorted((FOLDER / "methods").glob("*.json"))
+    ]
+    if not found:
+        return text + NOT_YET
+    lines = [
+        "| method | dense self | 80% to dense | 60% | 40% | 20% | 20% self | training, s |",
+        "| --- |" + " ---: |" * 7,
+    ]
+    for results in sorted(found, key=lambda r: r["matrix"]["values"]["recall_at_1"][-1][0]):
+        values = results["matrix"]["values"]["recall_at_1"]  # [query, gallery], dense first
+        cells = [*(row[0] for row in values), values[-1][-1]]
+        numbers = " | ".join(f"{100 * value:.1f}" for value in cells)
+        lines.append(f"| {results['method']} | {numbers} | {results['training_s']:.0f} |")
+    steps = found[0]["recipe"]["steps"]
+    return (
+        f"{text}Recall@1 in percent on characters never seen in training, {steps} steps; "
+        "`python benchmarks/method.py --list` says\nwhat each method is.\n\n"
+        + "\n".join(lines)
+        + "\n\nWritten by `benchmarks/tables.py` from `benchmarks/results/methods/`.\n"
+    )
+
+
 if __name__ == "__main__":
-    write_text(PAGE, page())
+    for name, text in pages().items():
+        write_text(DOCS / name, text)

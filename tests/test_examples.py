@@ -1,12 +1,14 @@
 """Every example runs from its first line to its last, for a few steps, and leaves what it says."""
 
 import json
+import os
 import runpy
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import few_glyphs
 import pytest
 import timm
 import torch
@@ -16,21 +18,11 @@ import prunnet_pml.datasets
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-class FewGlyphs(prunnet_pml.datasets.Glyphs):
-    """Twelve characters of each split: an evaluation of seconds."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **kwargs)
-        kept = self.labels < 12
-        self.images, self.labels = self.images[kept], self.labels[kept]
-        self.characters = self.characters[:12]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Runs an example as a command, in an empty folder, on little data."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(prunnet_pml.datasets, "Glyphs", FewGlyphs)
+    monkeypatch.setattr(prunnet_pml.datasets, "Glyphs", few_glyphs.FewGlyphs)
 
     def run_example(name: str, *arguments: str) -> None:
         monkeypatch.setattr(sys, "argv", [name, *arguments])
@@ -66,3 +58,22 @@ def test_fine_tune_refuses_the_checkpoint_of_another_network(run: Callable[..., 
     torch.save(timm.create_model("test_resnet").state_dict(), "weights.pt")
     with pytest.raises(ValueError, match="`weights` should hold the tensors of mobilenetv2_100"):
         run("fine_tune.py", "--steps", "1", "--weights", "weights.pt")
+
+
+def test_pml_trainer_searches_the_servers_gallery_from_the_device(
+    run: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("pml_trainer.py", "--epochs", "1")
+    assert "nearest in the server's gallery" in capsys.readouterr().out
+    assert Path("gallery.index").exists()
+
+
+def test_distributed_runs_under_torchrun(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
+    example = [few_glyphs.__file__, str(EXAMPLES / "distributed.py"), "--steps", "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*torchrun, *example], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("R@1, query") == 1

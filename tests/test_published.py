@@ -34,8 +34,10 @@ def test_other_results_give_another_table(with_table: object) -> None:
     assert "| 12.5 |" in with_table(readme, json.dumps(document))
 
 
-def test_the_page_of_benchmarks_is_the_one_of_its_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_those_of_their_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    from tables import PAGE, page
+    from tables import pages
 
-    assert page() == PAGE.read_text(encoding="utf-8"), "run benchmarks/tables.py"
+    for name, page in pages().items():
+        found = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        assert found == page, f"docs/{name}: run benchmarks/tables.py"
