@@ -14,17 +14,29 @@ class GradientRows:
     """N+1 gradients per parameter, dense first, added up over several loops.
 
     A gradient is taken as it is and not copied, so collecting costs no time and no second memory.
+    After a step the gradients stay allocated until those of the next step take their place: what
+    the C library has given back to the system, it gets back slowly, page by page.
     """
 
     def __init__(self) -> None:
         self._rows: dict[nn.Parameter, list[Tensor | None]] = {}
+        self._retired: list[list[Tensor | None]] = []
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def clear(self) -> None:
-        """Forgets everything."""
-        self._rows.clear()
+        """Forgets and frees everything."""
+        self._rows, self._retired = {}, []
+
+    def retire(self) -> None:
+        """Forgets everything, and frees it where ``make_room`` says so."""
+        self._rows, self._retired = {}, [*self._rows.values()]
+
+    def make_room(self, index: int) -> None:
+        """Frees what gradient ``index`` was before it retired: the next one may lie there."""
+        for rows in self._retired:
+            rows[index] = None
 
     def add(self, parameter: nn.Parameter, index: int, count: int, gradient: Tensor) -> None:
         """Adds gradient ``index`` of ``count``; who calls must not use ``gradient`` any more."""

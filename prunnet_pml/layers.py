@@ -29,20 +29,15 @@ class _StraightThrough(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401
-        weight: Tensor,
-        scores: Tensor,  # noqa: ARG004 (it gets a gradient)
-        kept: Tensor | None,
-        slope: Tensor,
-    ) -> Tensor:
-        ctx.save_for_backward(kept, slope)
+    def forward(ctx: Any, weight: Tensor, scores: Tensor, kept: Tensor | None) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(weight, scores, kept)
         return weight.view_as(weight) if kept is None else weight * kept
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: ANN401
-        kept, slope = ctx.saved_tensors
-        return gradient if kept is None else gradient * kept, gradient * slope, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
+        weight, scores, kept = ctx.saved_tensors
+        of_scores = scores.sign().mul_(weight).mul_(gradient)
+        return gradient if kept is None else gradient * kept, of_scores, None
 
 
 class ScoredLayer(Stamped):
@@ -61,7 +56,6 @@ class ScoredLayer(Stamped):
     _parameters: dict[str, Any]  # who asks for scores has looked that there are some
     _thresholds: dict[str, tuple[tuple[Any, ...], dict[float, Tensor]]]
     _masks: dict[str, tuple[tuple[Any, ...], Tensor]]
-    _slopes: dict[str, tuple[tuple[Any, ...], Tensor]]
 
     @property
     def weight(self) -> Any:  # noqa: ANN401
@@ -85,7 +79,6 @@ class ScoredLayer(Stamped):
         """Drops what was found from the scores: for when they were changed through ``.data``."""
         self._thresholds.clear()
         self._masks.clear()
-        self._slopes.clear()
 
     def mask_score_gradients(self) -> None:
         """Zeroes the score gradients of what the current capacity prunes.
@@ -104,20 +97,8 @@ class ScoredLayer(Stamped):
             return parameter
         kept = None if self.capacity == 1 else self._mask(SCORES[name])
         if torch.is_grad_enabled() and scores.requires_grad:
-            return _StraightThrough.apply(parameter, scores, kept, self._slope(name))
+            return _StraightThrough.apply(parameter, scores, kept)
         return parameter if kept is None else parameter * kept
-
-    def _slope(self, name: str) -> Tensor:
-        """``weight * sign(score)``, the same in every pass until a step."""
-        weight, scores = self._parameters[name], self._parameters[SCORES[name]]
-        if torch.compiler.is_compiling():
-            return scores.detach().sign() * weight.detach()
-        now = (*_state(scores), *_state(weight))
-        found_from, slope = self._slopes.get(name, ((), scores))
-        if not _equal(found_from, now):
-            slope = scores.detach().sign().mul_(weight.detach())
-            self._slopes[name] = (now, slope)
-        return slope
 
     def _mask(self, name: str) -> Tensor:
         if torch.compiler.is_compiling():  # a compiled graph reads what set_capacity found
@@ -145,7 +126,7 @@ class ScoredLayer(Stamped):
         return found[self.capacity].to(scores.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_thresholds": {}, "_masks": {}, "_slopes": {}}
+        return {**self.__dict__, "_thresholds": {}, "_masks": {}}
 
 
 def _state(tensor: Tensor) -> tuple[Any, ...]:
@@ -187,7 +168,7 @@ def add_scores(
     scored = exchange_class(layer, ScoredLayer)
     scored.capacity = 1.0
     scored.trained_capacities = trained_capacities
-    scored._thresholds, scored._masks, scored._slopes = {}, {}, {}
+    scored._thresholds, scored._masks = {}, {}
     for name, scores_name in SCORES.items():
         parameter = scored._parameters[name]
         if parameter is not None and (name == "weight" or score_bias):
@@ -203,6 +184,6 @@ def remove_scores(layer: ScoredLayer) -> None:
         if layer._parameters.pop(scores_name, None) is not None:
             parameter = layer._parameters[name]
             layer._parameters[name] = nn.Parameter(baked[name].detach(), parameter.requires_grad)
-    for name in ("capacity", "trained_capacities", "_thresholds", "_masks", "_slopes"):
+    for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
         del layer.__dict__[name]
     restore_class(layer)

@@ -108,6 +108,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             for index, capacity in enumerate(order):
                 set_capacity(self.model, capacity)
                 self._clear_gradients()
+                self._rows.make_room(index)
                 yield capacity
                 self._collect(index, len(order), capacity)
             self._integrate()
@@ -143,7 +144,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         if not step_if_finite(self.optimizer, scale, found_inf):
             self._skip(silent=found_inf is not None)
         self._steps += 1
-        self._forget()
+        self._rows.retire()
+        self._ran = []
         self._forget_masks()
 
     def zero_grad(self, set_to_none: bool = True) -> None:

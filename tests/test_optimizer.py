@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -455,3 +456,23 @@ def test_a_fused_optimizer_skips_by_itself(task: Task, inner: type) -> None:
     task.loop(optimizer, other)
     optimizer.step()
     assert not torch.equal(task.classes, parameters["classes"])
+
+
+def test_at_most_one_set_of_gradients_is_alive(task: Task) -> None:
+    """Those of the last step make room for the next step's, capacity by capacity."""
+    optimizer = task.optimizer()
+    rows: list[weakref.ref] = []
+
+    def alive() -> int:
+        return sum(reference() is not None for reference in rows)
+
+    for _ in range(3):
+        for _ in optimizer.capacities():
+            task.loss(torch.randn(6, 1, 8, 8)).backward()
+            scores = prunnet.score_parameters(task.model)
+            rows.extend(weakref.ref(parameter.grad) for parameter in scores)
+            assert alive() <= len(CAPACITIES) * len(scores)
+        optimizer.step()
+    assert alive() == len(CAPACITIES) * len(scores)
+    optimizer.zero_grad()
+    assert alive() == 0
