@@ -2,6 +2,7 @@
 
     python benchmarks/method.py --list
     python benchmarks/method.py prunnet-default --seed 0   # minutes; benchmarks/results/methods/
+    python benchmarks/method.py sfsc --steps 9 --output trial      # benchmarks/results/trial.json
 
 Every method gets the same images, backbone, steps, optimizer and schedule, and leaves the same
 JSON: the self/cross matrix of its family on classes never seen in training, parameters and seconds.
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", help="name under benchmarks/results/; default: by the method")
     arguments = parser.parse_args()
     if arguments.list or arguments.method is None:
         for name, method in METHODS.items():
@@ -51,7 +53,7 @@ def main() -> None:
     matrix = score(family, Glyphs("test"))
     print(matrix.to_markdown())
     write_results(
-        f"methods/{arguments.method}-glyphs-{arguments.seed}",
+        arguments.output or f"methods/{arguments.method}-glyphs-{arguments.seed}",
         {
             "method": arguments.method,
             "data": "glyphs",

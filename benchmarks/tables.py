@@ -141,9 +141,10 @@ Every method trains the same narrow ResNet-10 on the same glyphs for as many ste
 (`benchmarks/method.py NAME`). A first look, of one seed; differences of a point may be noise.
 
 """
-    found = [
-        read_results(f"methods/{path.stem}") for path in sorted((FOLDER / "methods").glob("*.json"))
-    ]
+    files = sorted((FOLDER / "methods").glob("*.json"))
+    found = [read_results(f"methods/{file.stem}") for file in files]
+    if len({str(results["recipe"]) for results in found}) > 1:
+        raise ValueError("benchmarks/results/methods should hold results of one recipe and seed.")
     if not found:
         return text + NOT_YET
     lines = [

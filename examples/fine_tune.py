@@ -1,6 +1,7 @@
 """Make a pretrained backbone prunable while it is fine-tuned.
 
-    python examples/fine_tune.py                          # timm's ImageNet weights, downloaded
+    python examples/fine_tune.py                          # timm's ImageNet weights, downloaded;
+                                                          # ten minutes or so on two cores
     python examples/fine_tune.py --weights mobilenet.pt   # a checkpoint on disk
 
 Scores start from the magnitudes of the pretrained weights, the default of ``make_prunable``: every

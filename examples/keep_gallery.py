@@ -30,6 +30,7 @@ def make_prunable_around(
     anchor: nn.Module, loader: DataLoader[tuple[Tensor, int]], learning_rate: float
 ) -> nn.Module:
     """A prunable copy of ``anchor`` whose capacities all embed where the anchor does."""
+    anchor.eval()
     model = prunnet.make_prunable(copy.deepcopy(anchor))
     adamw = torch.optim.AdamW(model.parameters(), learning_rate)
     optimizer = prunnet.ConflictAwareOptimizer(adamw, model)

@@ -1,6 +1,6 @@
 """Train every capacity in a loop of your own, then prune and measure.
 
-    python examples/plain_loop.py                # minutes on two cores
+    python examples/plain_loop.py                # minutes on two cores; leaves student.pt
     python examples/plain_loop.py --steps 20     # a first look
 
 The loop is the one you have; the four lines that prunnet_pml adds are numbered.

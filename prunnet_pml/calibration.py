@@ -62,8 +62,8 @@ def _estimate(model: nn.Module, norms: Sequence[CapacityNorm], batches: Iterable
     turn on dropout.)
 
     Raises:
-        ValueError: If there is no batch, or a batch holds no images. The statistics are then as
-            before.
+        ValueError: If there is no batch, a batch holds no images, or statistics come out infinite
+            or NaN. The statistics are then as before.
     """
     modes = {module: module.training for module in model.modules()}
     momenta = {norm: norm.momentum for norm in norms}
@@ -82,6 +82,8 @@ def _estimate(model: nn.Module, norms: Sequence[CapacityNorm], batches: Iterable
                 seen += 1
         if not seen:
             raise ValueError("`loader` should yield at least one batch. Found none.")
+        if not all(norm._statistic(name).isfinite().all() for norm in norms for name in STATISTICS):
+            raise ValueError("`loader` should yield finite images. Found NaN or infinite norms.")
         _restore({n: saved for n, saved in before.items() if not n.num_batches_tracked})  # unused
     except BaseException:
         _restore(before)

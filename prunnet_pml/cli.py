@@ -43,7 +43,7 @@ _Checkpoint = Annotated[
 def compatible(one: _Checkpoint, other: _Checkpoint) -> None:
     """Say whether embeddings of two checkpoints can be compared. If not, the exit code is 1.
 
-    Example: prunnet compatible server.safetensors device.pt
+    Example: prunnet compatible server.safetensors device.safetensors
     """
     from prunnet_pml.space import read_space_id
 

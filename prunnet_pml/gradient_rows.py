@@ -14,8 +14,9 @@ class GradientRows:
     """N+1 gradients per parameter, dense first, added up over several loops.
 
     A gradient is taken as it is and not copied, so collecting costs no time and no second memory.
-    After a step the gradients stay allocated until those of the next step take their place: what
-    the C library has given back to the system, it gets back slowly, page by page.
+    After a step the gradients stay allocated until those of the next step take their place. (Where
+    all are freed at once, a CPU's allocator gives the pages back to the system, and to get them
+    again takes longer than the integration.)
     """
 
     def __init__(self) -> None:
@@ -64,7 +65,10 @@ class GradientRows:
             parameter.grad = result
         for parameter, rows in self._rows.items():
             if parameter not in scored:
-                parameter.grad = torch.stack([row for row in rows if row is not None]).sum(0)
+                first, *others = [row for row in rows if row is not None]
+                parameter.grad = first.clone()
+                for row in others:
+                    parameter.grad.add_(row)
 
     def not_finite(self) -> tuple[nn.Parameter, int] | None:
         """The first parameter and gradient index that holds an infinity or NaN."""

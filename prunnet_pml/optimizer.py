@@ -50,7 +50,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
 
     Attributes:
         optimizer: The wrapped optimizer.
-        skipped_steps: How many steps were skipped because a gradient was infinite or NaN.
+        skipped_steps: How many steps were skipped because a gradient was infinite or NaN; not
+            counted where the wrapped optimizer is ``fused``.
 
     Raises:
         ValueError: If ``model`` is not prunable, scores are missing in the optimizer's groups, or
@@ -71,6 +72,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         if not isinstance(optimizer, torch.optim.Optimizer):
             found = type(optimizer).__name__ if isinstance(optimizer, nn.Module) else optimizer
             raise ValueError(f"`optimizer` should be a torch Optimizer. Found {found!r}.")
+        if isinstance(optimizer, ConflictAwareOptimizer):
+            raise ValueError("`optimizer` should be the one to wrap. Found one wrapped already.")
         if shared not in ("dense", "sum"):
             raise ValueError(f"`shared` should be 'dense' or 'sum'. Found {shared!r}.")
         if not isinstance(seed, int):
@@ -149,7 +152,10 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._forget_masks()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clears ``.grad`` and, outside of a loop over ``capacities()``, what was accumulated."""
+        """Clears ``.grad`` and, outside of a loop over ``capacities()``, frees what was collected.
+
+        (After a step that stays allocated until the next loop: room for the next gradients.)
+        """
         self.optimizer.zero_grad(set_to_none)
         if not self._running:
             self._forget()

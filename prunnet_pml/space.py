@@ -78,17 +78,21 @@ def space_id(model: nn.Module) -> str:
     return found.pop()
 
 
-def set_space_id(model: nn.Module, space_id: str) -> None:
-    """Names the space of a prunable network: after its weights were loaded without one, say.
+def set_space_id(model: nn.Module, space_id: str | None = None) -> None:
+    """Names the space of a prunable network.
+
+    After its weights were loaded without one, say, or, with a new one, where training starts from
+    weights that have indexed a gallery, and leaves their space: a library can't tell that from a
+    training that is resumed.
 
     Args:
         model: A prunable network, or a bigger module with one inside.
-        space_id: As :func:`space_id` returns it.
+        space_id: As :func:`space_id` returns it; a new one by default.
 
     Raises:
         ValueError: If there is no prunable network in ``model``, or the id is no text.
     """
-    checked = check_space_id(space_id)
+    checked = new_space_id() if space_id is None else check_space_id(space_id)
     for root in _roots(model):
         stamp(root, checked)
 
@@ -131,7 +135,8 @@ def read_space_id(path: str | os.PathLike[str]) -> str:
     }
     if len(found) != 1:
         raise ValueError(
-            f"`path` should be a checkpoint with one space id. Found {len(found)} in {file}."
+            f"`path` should be a checkpoint with one space id. Found {len(found)} in {file}. (A "
+            "pruned network is plain: save it as safetensors with the id in the metadata.)"
         )
     return str(found.pop())
 

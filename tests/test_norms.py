@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import SETS, TinyEmbedder, batch_norms, snapshot
+from networks import SETS, TinyEmbedder, assert_equal_states, batch_norms, snapshot
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
@@ -345,3 +345,13 @@ def test_a_norm_without_running_statistics_is_left_alone() -> None:
     norm = nn.BatchNorm2d(5, track_running_stats=False)
     prunnet.make_prunable(nn.Sequential(nn.Conv2d(5, 5, 1), norm))
     assert type(norm) is nn.BatchNorm2d
+
+
+def test_calibrating_on_images_with_nan_is_an_error_that_changes_nothing(
+    trained: nn.Module,
+) -> None:
+    before = snapshot(trained)
+    broken = [torch.full_like(images, torch.nan) for images in loader()]
+    with pytest.raises(ValueError, match=r"`loader` should yield finite images\. Found NaN"):
+        prunnet.calibrate(trained, broken)
+    assert_equal_states(trained, before)  # to the bit

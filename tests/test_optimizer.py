@@ -476,3 +476,8 @@ def test_at_most_one_set_of_gradients_is_alive(task: Task) -> None:
     assert alive() == len(CAPACITIES) * len(scores)
     optimizer.zero_grad()
     assert alive() == 0
+
+
+def test_a_wrapped_optimizer_is_not_wrapped_again(task: Task) -> None:
+    with pytest.raises(ValueError, match="Found one wrapped already"):
+        ConflictAwareOptimizer(task.optimizer(), task.model)

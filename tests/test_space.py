@@ -186,3 +186,9 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     torch.save(TinyEmbedder(), tmp_path / "it.pt")  # a pickled object: code, not tensors
     with pytest.raises(ValueError, match="`path` should be a torch checkpoint"):
         read_space_id(tmp_path / "it.pt")
+
+
+def test_a_training_that_leaves_a_space_draws_a_new_one(model: nn.Module) -> None:
+    before = space_id(model)
+    set_space_id(model)
+    assert space_id(model) != before

@@ -34,7 +34,7 @@ class BaseDataset(ABC, Dataset[tuple[Any, int]]):
         labels: One integer for each image.
 
     Raises:
-        ValueError: If there is no such split.
+        ValueError: If there is no such split, or nothing in it.
         FileNotFoundError: If a file is missing; names it, and the source.
     """
 
@@ -52,6 +52,11 @@ class BaseDataset(ABC, Dataset[tuple[Any, int]]):
             raise ValueError(f"`split` should be one of {self.splits}. Found {split!r}.")
         self.root, self.split, self.transform = Path(root), split, transform
         self.paths, self.labels = self.generate_split()
+        if not self.paths:
+            raise ValueError(
+                f"`root` should hold images of the split {split!r} of {self.name}. "
+                f"Found none in {self.root}'s lists. Source: {self.source}."
+            )
         self.need(*self.paths)
 
     @abstractmethod
@@ -80,7 +85,7 @@ class BaseDataset(ABC, Dataset[tuple[Any, int]]):
     def check_pair(self, gallery: "BaseDataset") -> None:
         """Raises an error unless this is the query split, and the other the gallery, of one set."""
         if self.split != "query":
-            raise ValueError(f"A protocol is asked of the query split. Found {self.split!r}.")
+            raise ValueError(f"`split` should be 'query' for a protocol. Found {self.split!r}.")
         if type(gallery) is not type(self) or gallery.split != "gallery":
             found = f"{type(gallery).__name__} {getattr(gallery, 'split', '')!r}"
             raise ValueError(f"`gallery` should be the gallery of {self.name}. Found {found}.")

@@ -53,7 +53,7 @@ class RevisitedDataset(BaseDataset):
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{path} should hold imlist, qimlist, and gnd with bbx, easy, hard and junk for "
-                f"each query. Found {error} to be amiss."
+                f"each query. Found a problem with {error}."
             ) from error
         if len(queries) != len(self._judged):
             found = f"{len(queries)} and {len(self._judged)}"

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 from prunnet_pml.evaluation.embed import Images, embed_capacities
 from prunnet_pml.evaluation.matrix import CompatibilityMatrix
 from prunnet_pml.evaluation.protocols import Protocol
-from prunnet_pml.masks import check_capacity
+from prunnet_pml.masks import check_capacities, check_capacity
 from prunnet_pml.network import trained_capacities
 
 
@@ -101,10 +101,10 @@ def evaluate(
 
 
 def _distinct(capacities: Iterable[float], name: str) -> tuple[float, ...]:
-    found = tuple(check_capacity(value, name) for value in capacities)
-    if not found or len(set(found)) < len(found):
-        raise ValueError(f"`{name}` should be distinct, and at least one. Found {found}.")
-    return found
+    """Checked capacities, in the order in which they were given."""
+    given = capacities if isinstance(capacities, str | float) else tuple(capacities)
+    check_capacities(given, name, dense=True)
+    return tuple(check_capacity(value, name) for value in given)
 
 
 def _check_protocol(query: Images, gallery: Images | None, k: int | None) -> None:

@@ -156,6 +156,8 @@ class AsymmetricInference(InferenceModel):
         return self.stamp
 
     def _stamp_of(self, embeddings: Tensor) -> GalleryStamp:
+        if not embeddings.isfinite().all():
+            raise ValueError("The network should return finite embeddings. Found NaN or infinity.")
         return self._stamp_with(embeddings.shape[1])
 
     def _stamp_with(self, dimension: int) -> GalleryStamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -58,8 +59,10 @@ class CompatibleLoss(nn.Module):
         super().__init__()
         if space not in ("logit", "embedding", "both"):
             raise ValueError(f"`space` should be 'logit', 'embedding' or 'both'. Found {space!r}.")
-        if not isinstance(alignment, int | float) or not alignment >= 0:
+        if not isinstance(alignment, int | float) or not 0 <= alignment < math.inf:
             raise ValueError(f"`alignment` should be at least 0. Found {alignment!r}.")
+        if not isinstance(loss, nn.Module) or isinstance(loss, CompatibleLoss):
+            raise ValueError(f"`loss` should be a loss of pytorch-metric-learning. Found {loss!r}.")
         self._dense = DensePass(model)
         self._of_views = isinstance(loss, SelfSupervisedLoss)
         self.loss = _of_both_views(loss) if self._of_views else loss

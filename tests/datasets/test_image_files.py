@@ -116,7 +116,9 @@ def test_protocol_wants_the_query_split_and_its_own_gallery(
 ) -> None:
     root = MADE[kind](tmp_path)
     query, gallery = kind(root, "query"), kind(root, "gallery")
-    with pytest.raises(ValueError, match=r"asked of the query split. Found 'gallery'."):
+    with pytest.raises(
+        ValueError, match="`split` should be 'query' for a protocol. Found 'gallery'"
+    ):
         gallery.protocol(gallery)
     with pytest.raises(ValueError, match=rf"the gallery of {kind.name}. Found .* 'query'."):
         query.protocol(query)
@@ -159,3 +161,10 @@ def test_data_set_of_pml_is_evaluated_by_its_labels(tmp_path: Path, model: nn.Mo
     data = StanfordOnlineProducts(make_online_products(tmp_path), "test", transform=to_tensor)
     matrix = prunnet.evaluate(model, data)
     assert 0 <= matrix.value("recall_at_1", query=0.4, gallery=1.0) <= 1
+
+
+def test_a_list_without_images_is_an_error(tmp_path: Path) -> None:
+    make_veri776(tmp_path)
+    (tmp_path / "name_query.txt").write_text("")
+    with pytest.raises(ValueError, match="should hold images of the split 'query' of VeRi-776"):
+        VeRi776(tmp_path, "query")

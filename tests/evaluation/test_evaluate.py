@@ -107,8 +107,10 @@ def test_random_numbers_modes_and_capacity_are_left_alone(model: nn.Module) -> N
 @pytest.mark.parametrize(
     ("capacities", "message"),
     [
-        ((), "`capacities` should be distinct, and at least one. Found"),
-        ((0.5, 0.5), "`capacities` should be distinct, and at least one. Found"),
+        ((), "`capacities` should hold at least one capacity. Found none"),
+        ((0.5, 0.5), "`capacities` should be distinct. Found"),
+        (0.5, "`capacities` should be a sequence of capacities. Found 0.5"),
+        ("half", "`capacities` should be a sequence of capacities. Found 'half'"),
         ((1.2,), r"`capacities` should be in \(0, 1\]. Found 1.2."),
         (("half",), r"`capacities` should be in \(0, 1\]. Found 'half'."),
     ],

@@ -292,3 +292,15 @@ def test_errors_say_what_to_change(model: nn.Module) -> None:
     stamp = GalleryStamp("id", (1.0,), True, 4)
     with pytest.raises(ValueError, match=r"`capacities` should be in \(0, 1\]"):
         replace(stamp, capacities=(2,))
+
+
+def test_embeddings_that_are_not_finite_neither_search_nor_get_into_an_index(
+    model: nn.Module,
+) -> None:
+    server = AsymmetricInference(model)
+    server.train_knn(GALLERY)
+    broken = torch.full_like(GALLERY[:2], torch.nan)
+    for use in (server.train_knn, server.add_to_knn, lambda x: server.get_nearest_neighbors(x, 1)):
+        with pytest.raises(ValueError, match="should return finite embeddings"):
+            use(broken)
+    assert server.knn_func.index.ntotal == len(GALLERY)

@@ -284,7 +284,7 @@ def test_alignment_needs_the_dense_pass_first(model: nn.Module) -> None:
         compatible(embeddings(), LABELS)
 
 
-@pytest.mark.parametrize("alignment", [-1, float("nan")])
+@pytest.mark.parametrize("alignment", [-1, float("nan"), float("inf")])
 def test_alignment_is_not_negative(model: nn.Module, alignment: float) -> None:
     with pytest.raises(ValueError, match=r"`alignment` should be at least 0\. Found"):
         prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model, alignment=alignment)
@@ -309,3 +309,15 @@ def test_a_subnetwork_embeds_the_batch_that_the_dense_network_saw(model: nn.Modu
         compatible(embeddings(2), LABELS.clone())
         with pytest.raises(RuntimeError, match="batch that the dense network embedded last"):
             compatible(embeddings(2), LABELS.flip(0))
+
+
+@pytest.mark.parametrize("loss", ["arcface", losses.ArcFaceLoss], ids=str)
+def test_what_is_no_loss_is_refused(model: nn.Module, loss: object) -> None:
+    with pytest.raises(ValueError, match="`loss` should be a loss of pytorch-metric-learning"):
+        prunnet.CompatibleLoss(loss, model)
+
+
+def test_a_compatible_loss_does_not_go_into_another(model: nn.Module) -> None:
+    inner = prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model)
+    with pytest.raises(ValueError, match="`loss` should be a loss of pytorch-metric-learning"):
+        prunnet.CompatibleLoss(inner, model)
