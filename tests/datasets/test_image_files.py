@@ -116,9 +116,7 @@ def test_protocol_wants_the_query_split_and_its_own_gallery(
 ) -> None:
     root = MADE[kind](tmp_path)
     query, gallery = kind(root, "query"), kind(root, "gallery")
-    with pytest.raises(
-        ValueError, match="`split` should be 'query' for a protocol. Found 'gallery'"
-    ):
+    with pytest.raises(ValueError, match=r"should be 'query' for a protocol\. Found 'gallery'"):
         gallery.protocol(gallery)
     with pytest.raises(ValueError, match=rf"the gallery of {kind.name}. Found .* 'query'."):
         query.protocol(query)
