@@ -81,7 +81,7 @@ def create_model(
     capacity, trained = check_capacity(capacity), check_capacities(capacities)
     name = model_name.removeprefix(PREFIX)
     _check_name(name, kwargs.get("pretrained_cfg"))
-    network = timm.create_model(name, pretrained, **kwargs)
+    network = timm.create_model(name, pretrained=pretrained, **kwargs)
     model = make_prunable(network, trained, initial_scores=initial_scores)
     if checkpoint_path:
         load_checkpoint(model, str(checkpoint_path))
