@@ -99,6 +99,14 @@ def test_create_model_reads_a_folder_that_timm_wrote(tmp_path: Path) -> None:
     state_equal(prunnet.make_prunable(plain), model)
 
 
+def test_a_student_that_timm_saved_is_read_by_timm_alone(tmp_path: Path) -> None:
+    model = create_model("prunnet_test_resnet", num_classes=7, capacity=0.4, capacities=(0.4,))
+    student = prunnet.prune(model, 0.4)
+    timm.models.save_for_hf(student, tmp_path)
+    read = timm.create_model(f"local-dir:{tmp_path}", pretrained=True)
+    state_equal(read, student)
+
+
 @pytest.mark.parametrize("name", ["test_resnett", "prunnet_test_resnett"])
 def test_an_unknown_name_is_answered_with_the_nearest_ones(name: str) -> None:
     with pytest.raises(ValueError, match="Found 'test_resnett'; nearest are 'test_resnet'") as info:
@@ -236,6 +244,8 @@ def test_checkpoint_path_brings_scores_and_norms(
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(model.eval()(images), outputs(trained, 0.2, images)[0])
+        model.reset_classifier(5)  # docs/timm.md: to another number of classes
+        assert model(images).shape == (2, 5)
 
 
 @BOTH_WAYS
