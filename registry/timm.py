@@ -1,0 +1,150 @@
+"""timm's networks, prunable, by name: ``timm.create_model("prunnet_resnet18")``.
+
+Importing this module makes the backbones of the paper, and timm's tiny test networks, known to timm
+under ``prunnet_<name>``, with timm's own pretrained weights under timm's own tags. For every other
+network of timm there is :func:`create_model`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.models import (
+    generate_default_cfgs,
+    get_arch_pretrained_cfgs,
+    is_model,
+    load_checkpoint,
+    parse_model_name,
+    register_model,
+    split_model_name_tag,
+)
+from torch import nn
+
+from prunnet_pml.masks import check_capacities, check_capacity
+from prunnet_pml.network import TRAINED_CAPACITIES, InitialScores, make_prunable, set_capacity
+
+PREFIX = "prunnet_"
+"""What stands before timm's name of a network."""
+
+PAPER_BACKBONES = (
+    "resnet18",
+    "resnet50",
+    "resnext50_32x4d",
+    "mobilenetv2_100",
+    "vit_small_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "convnext_tiny",
+)
+"""The backbones of the paper, as timm calls them."""
+
+__all__ = ["PAPER_BACKBONES", "PREFIX", "create_model"]  # timm adds the entry points: a list
+
+
+def create_model(
+    model_name: str,
+    pretrained: bool = False,
+    *,
+    capacity: float = 1.0,
+    capacities: Iterable[float] = TRAINED_CAPACITIES,
+    initial_scores: InitialScores = "magnitude",
+    checkpoint_path: str | Path | None = None,
+    **kwargs: Any,  # noqa: ANN401
+) -> nn.Module:
+    """Any network of timm, prunable.
+
+    Args:
+        model_name: What ``timm.create_model`` takes, a tag or ``hf-hub:`` and ``local-dir:``
+            included. ``prunnet_`` before it changes nothing.
+        pretrained: Whether to load the dense weights that timm has for that name. They are loaded
+            first, so that scores by magnitude rank them.
+        capacity: What the network is set to, as by ``set_capacity``, in (0, 1]. It keeps every
+            weight; ``prune`` makes the plain subnetwork out of it.
+        capacities: The capacities below 1 that take part in training.
+        initial_scores: As in ``make_prunable``.
+        checkpoint_path: A checkpoint of a prunable network of this kind, scores included, loaded
+            last. For one of a plain network see ``pretrained_cfg_overlay=dict(file=...)`` of timm.
+        **kwargs: The other arguments of ``timm.create_model``, such as ``num_classes``,
+            ``in_chans`` and ``features_only``.
+
+    Returns:
+        The prunable network; its ``pretrained_cfg`` is that of timm's network.
+
+    Raises:
+        ValueError: If timm knows no such name or tag (the nearest ones are named), or an argument
+            is out of its range. Nothing was loaded then.
+    """
+    capacity, trained = check_capacity(capacity), check_capacities(capacities)
+    name = model_name.removeprefix(PREFIX)
+    _check_name(name, kwargs.get("pretrained_cfg"))
+    network = timm.create_model(name, pretrained=pretrained, **kwargs)
+    model = make_prunable(network, trained, initial_scores=initial_scores)
+    if checkpoint_path:
+        load_checkpoint(model, str(checkpoint_path))
+    set_capacity(model, capacity)
+    return model
+
+
+def _check_name(name: str, pretrained_cfg: object) -> None:
+    source, _ = parse_model_name(name)
+    if source in (
+        "hf-hub",
+        "local-dir",
+    ):  # what it holds is only known once its config.json was read
+        return
+    architecture, tag = split_model_name_tag(name)
+    if not is_model(architecture):
+        known = timm.list_models(exclude_filters=f"{PREFIX}*")
+        raise ValueError(
+            f"`model_name` should be a name in timm.list_models(), with or without {PREFIX!r} "
+            f"before it. Found {name!r}{_nearest(architecture, known)} of {len(known)} searched."
+        )
+    if pretrained_cfg:
+        tag = pretrained_cfg if isinstance(pretrained_cfg, str) else ""
+    published = [split_model_name_tag(full)[1] for full in get_arch_pretrained_cfgs(architecture)]
+    if tag and published and tag not in published:
+        raise ValueError(
+            f"The tag in `model_name` should be one that weights of {architecture} are published "
+            f"under: {', '.join(map(repr, published))}. Found {tag!r}. A checkpoint of your own "
+            "is loaded by `checkpoint_path`."
+        )
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, cutoff=0.5)
+    return f"; nearest are {', '.join(map(repr, near))}" if near else ", near to none"
+
+
+def _entry_point(
+    name: str,
+    pretrained: bool = False,
+    pretrained_cfg_overlay: dict[str, Any] | None = None,
+    **kwargs: Any,  # noqa: ANN401
+) -> nn.Module:
+    """What timm calls. Networks are filed under timm's name, whichever they were asked for by."""
+    overlay = {**(pretrained_cfg_overlay or {}), "architecture": name}
+    return create_model(name, pretrained, pretrained_cfg_overlay=overlay, **kwargs)
+
+
+def _register(name: str) -> None:
+    entry_point: Any = partial(_entry_point, name)
+    entry_point.__name__ = PREFIX + name
+    entry_point.__module__ = __name__
+    entry_point.__doc__ = f"{name}, prunable; the arguments are those of :func:`create_model`."
+    globals()[entry_point.__name__] = register_model(entry_point)
+
+
+_REGISTERED = (*PAPER_BACKBONES, *timm.list_models("test_*"))
+default_cfgs = generate_default_cfgs(  # under this name timm looks for them
+    {
+        PREFIX + full_name: cfg
+        for name in _REGISTERED
+        for full_name, cfg in get_arch_pretrained_cfgs(name).items()
+    }
+)
+for _name in _REGISTERED:
+    _register(_name)
