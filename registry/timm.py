@@ -91,10 +91,7 @@ def create_model(
 
 def _check_name(name: str, pretrained_cfg: object) -> None:
     source, _ = parse_model_name(name)
-    if source in (
-        "hf-hub",
-        "local-dir",
-    ):  # what it holds is only known once its config.json was read
+    if source in ("hf-hub", "local-dir"):  # its config.json says what it holds
         return
     architecture, tag = split_model_name_tag(name)
     if not is_model(architecture):
