@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -50,11 +51,12 @@ class CompatibilityMetric(BaseMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The cells by name."""
         capacities = results[0]["capacities"]
-        rows = torch.stack([result["embeddings"] for result in results])  # [n, capacities, d]
+        rows = torch.stack([result["embeddings"] for result in results], dim=1)
         labels = torch.tensor([result["label"] for result in results])
-        found = dict(zip(capacities, rows.unbind(1), strict=True))
+        found = dict(zip(capacities, rows, strict=True))  # [n, d] each
         matrix = CompatibilityMatrix.from_embeddings(found, labels)
-        self.matrix = matrix
+        trained = tuple(capacity for capacity in capacities if capacity < 1)
+        self.matrix = matrix = replace(matrix, trained_capacities=trained)
         print_log("\n" + matrix.to_markdown(self.metrics[0]), logger="current")
         return {
             cell_name(metric, query, gallery): matrix.value(metric, query, gallery)
