@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, set_random_seed
 from mmengine.visualization import Visualizer
+from mmengine_runs import config, state, train
 
 import prunnet_pml as prunnet
 from prunnet_pml.record_names import cell_name
 from prunnet_pml.space import space_id
 
-CAPACITIES = (1.0, 0.6, 0.3)
 LOSSES = ("metric_loss", "metric_loss_at_60", "metric_loss_at_30")
 pytestmark = pytest.mark.filterwarnings(
     # mmengine's own, on torch 2.15 and numpy 2.4
@@ -34,68 +32,11 @@ pytestmark = pytest.mark.filterwarnings(
 def _fresh_mmengine() -> Iterator[None]:
     """mmengine keeps loggers and the like by name for as long as a process lives."""
     yield
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            handler.close()
     for manager in (MMLogger, MessageHub, Visualizer, DefaultScope):
         manager._instance_dict.clear()
-    logging.shutdown()
-
-
-def config(folder: Path, **changes: Any) -> Config:  # noqa: ANN401
-    """Twelve glyphs in two epochs of three batches."""
-    loader = {
-        "batch_size": 48,
-        "num_workers": 0,
-        "collate_fn": {"type": "default_collate"},
-    }
-    settings = {
-        "work_dir": str(folder),
-        "model": {
-            "type": "prunnet_pml.PrunableEmbedder",
-            "backbone": {
-                "type": "timm", "name": "test_resnet", "in_chans": 1, "num_classes": 8,
-            },
-            "loss": {"type": "ArcFaceLoss", "num_classes": 12, "embedding_size": 8},
-            "capacities": CAPACITIES[1:],
-        },
-        "train_dataloader": {
-            **loader,
-            "dataset": {"type": "few_glyphs.FewGlyphs", "split": "train", "size": 16},
-            "sampler": {"type": "DefaultSampler", "shuffle": True},
-        },
-        "optim_wrapper": {
-            "type": "prunnet_pml.ConflictAwareOptimWrapper",
-            "optimizer": {"type": "AdamW", "lr": 0.01},
-        },
-        "param_scheduler": {"type": "StepLR", "step_size": 1, "gamma": 0.5},
-        "train_cfg": {"by_epoch": True, "max_epochs": 2},
-        "val_dataloader": {
-            **loader,
-            "dataset": {"type": "few_glyphs.FewGlyphs", "split": "test", "size": 16},
-            "sampler": {"type": "DefaultSampler", "shuffle": False},
-        },
-        "val_cfg": {},
-        "val_evaluator": {"type": "prunnet_pml.CompatibilityMetric"},
-        "default_hooks": {"checkpoint": {"type": "CheckpointHook", "interval": 1}},
-        "custom_hooks": [
-            {"type": "prunnet_pml.PlainCheckpointHook"},
-            {"type": "prunnet_pml.EpochSeedHook"},
-        ],
-        "randomness": {"seed": 0},
-        "log_level": "ERROR",
-    }  # fmt: skip
-    found = Config(settings)
-    found.merge_from_dict(changes)
-    return found
-
-
-def train(found: Config) -> Runner:
-    runner = Runner.from_cfg(found)
-    runner.train()
-    return runner
-
-
-def state(runner: Runner) -> dict[str, torch.Tensor]:
-    model = getattr(runner.model, "module", runner.model)
-    return {key: value.clone() for key, value in model.state_dict().items()}
 
 
 def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
