@@ -10,7 +10,10 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
 CAPACITIES = (1.0, 0.6, 0.3)
 WORLD = 2
@@ -74,6 +77,15 @@ def train(found: Config) -> Runner:
 def state(runner: Runner) -> dict[str, torch.Tensor]:
     model = getattr(runner.model, "module", runner.model)
     return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def forget_runs() -> None:
+    """mmengine keeps loggers and the like by name for as long as a process lives."""
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            handler.close()
+    for manager in (MMLogger, MessageHub, Visualizer, DefaultScope):
+        manager._instance_dict.clear()
 
 
 class GradientSpy(Hook):

@@ -7,6 +7,7 @@ from typing import Any
 import timm
 from torch import nn
 
+from prunnet_pml.demo.recipe import Recipe, build_network
 from prunnet_pml.registry.mmengine.registries import MODELS
 
 
@@ -20,3 +21,13 @@ def timm_backbone(name: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
     """
     network: nn.Module = timm.create_model(name, **arguments)
     return network
+
+
+@MODELS.register_module()
+def demo_resnet10(**settings: Any) -> nn.Module:  # noqa: ANN401
+    """``dict(type="demo_resnet10")``: the network of ``prunnet demo``, for small grey images.
+
+    Args:
+        **settings: As of :class:`~prunnet_pml.demo.recipe.Recipe`: ``widths``.
+    """
+    return build_network(Recipe(**settings))

@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, set_random_seed
-from mmengine.visualization import Visualizer
-from mmengine_runs import config, state, train
+from mmengine_runs import config, forget_runs, state, train
 
 import prunnet_pml as prunnet
 from prunnet_pml.record_names import cell_name
@@ -30,13 +27,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(autouse=True)
 def _fresh_mmengine() -> Iterator[None]:
-    """mmengine keeps loggers and the like by name for as long as a process lives."""
     yield
-    for logger in MMLogger._instance_dict.values():
-        for handler in logger.handlers:
-            handler.close()
-    for manager in (MMLogger, MessageHub, Visualizer, DefaultScope):
-        manager._instance_dict.clear()
+    forget_runs()
 
 
 def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
