@@ -5,9 +5,12 @@ Importing it tells timm the names ``prunnet_*``, and mmengine, where it is insta
 :mod:`prunnet_pml.registry.mmengine`.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 
-if find_spec("prunnet_pml.registry.timm"):
-    import prunnet_pml.registry.timm
-if find_spec("mmengine"):
-    import prunnet_pml.registry.mmengine  # noqa: F401
+for needed, module in (
+    ("prunnet_pml.registry.timm", "prunnet_pml.registry.timm"),
+    ("mmengine", "prunnet_pml.registry.mmengine"),
+):
+    if find_spec(needed):
+        import_module(module)

@@ -11,7 +11,6 @@ from prunnet_pml.demo.recipe import Recipe, build_network
 from prunnet_pml.registry.mmengine.registries import MODELS
 
 
-@MODELS.register_module(name="timm")
 def timm_backbone(name: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
     """``dict(type="timm", name="resnet18", num_classes=128)``: a network of timm.
 
@@ -23,7 +22,6 @@ def timm_backbone(name: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
     return network
 
 
-@MODELS.register_module()
 def demo_resnet10(**settings: Any) -> nn.Module:  # noqa: ANN401
     """``dict(type="demo_resnet10")``: the network of ``prunnet demo``, for small grey images.
 
@@ -31,3 +29,7 @@ def demo_resnet10(**settings: Any) -> nn.Module:  # noqa: ANN401
         **settings: As of :class:`~prunnet_pml.demo.recipe.Recipe`: ``widths``.
     """
     return build_network(Recipe(**settings))
+
+
+MODELS.register_module(name="timm", module=timm_backbone)
+MODELS.register_module(module=demo_resnet10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from prunnet_pml.evaluation import plot_capacity_curve
@@ -31,7 +31,6 @@ class CapacityCurveHook(Hook):
     def __init__(self, metric: str = "recall_at_1") -> None:
         self.metric = metric
 
-    @master_only
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:  # noqa: ANN401
         """Draws the matrix of the validation that has just ended.
 
@@ -39,8 +38,11 @@ class CapacityCurveHook(Hook):
             ValueError: If ``val_evaluator`` has no ``CompatibilityMetric``.
         """
         del metrics
+        if not is_main_process():
+            return
         evaluators = runner.val_evaluator.metrics
-        found = [m.matrix for m in evaluators if isinstance(m, CompatibilityMetric)]
+        matrices = [m.matrix for m in evaluators if isinstance(m, CompatibilityMetric)]
+        found = [matrix for matrix in matrices if matrix is not None]
         if not found:
             names = [type(metric).__name__ for metric in evaluators]
             raise ValueError(
@@ -58,4 +60,5 @@ def _pixels(figure: Figure) -> NDArray[np.uint8]:
     """A figure as RGB, ``[height, width, 3]``."""
     canvas: Any = figure.canvas
     canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return pixels

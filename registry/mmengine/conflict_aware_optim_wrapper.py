@@ -45,6 +45,9 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         **kwargs: As of ``OptimWrapper``.
     """
 
+    optimizer: Any
+    _inner_count: int
+
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
@@ -126,7 +129,8 @@ class ConflictAwareOptimWrapper(OptimWrapper):
             if self._resumed:
                 optimizer.load_state_dict({**self.optimizer.state_dict(), **self._resumed})
             self.optimizer = optimizer
-        return self.optimizer
+        wrapped: ConflictAwareOptimizer = self.optimizer
+        return wrapped
 
 
 @OPTIM_WRAPPERS.register_module()

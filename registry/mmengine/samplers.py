@@ -30,7 +30,9 @@ for name in ("MPerClassSampler", "FixedSetOfTriplets"):
     DATA_SAMPLERS.register_module(name=name, module=of_labels(getattr(samplers, name)))
 
 
-@DATA_SAMPLERS.register_module()
-def HierarchicalSampler(sampler: Any, **arguments: Any) -> Any:  # noqa: ANN401
+def hierarchical_sampler(sampler: Any, **arguments: Any) -> Any:  # noqa: ANN401
     """PML's ``HierarchicalSampler``, for ``batch_sampler=``: mmengine gives it a sampler."""
     return of_labels(samplers.HierarchicalSampler)(sampler.dataset, **arguments)
+
+
+DATA_SAMPLERS.register_module(name="HierarchicalSampler", module=hierarchical_sampler)

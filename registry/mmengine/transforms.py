@@ -1,6 +1,6 @@
 """What is done to images before the network sees them."""
 
-from timm.data import create_transform
+from timm.data.transforms_factory import create_transform
 
 from prunnet_pml.datasets import Distortion
 from prunnet_pml.registry.mmengine.registries import TRANSFORMS

@@ -185,3 +185,11 @@ def test_a_plain_optimizer_wrapper_is_refused(tmp_path: Path) -> None:
     runner = Runner.from_cfg(config(tmp_path, **{"optim_wrapper.type": "OptimWrapper"}))
     with pytest.raises(ValueError, match=r"ConflictAwareOptimWrapper\. Found OptimWrapper\."):
         runner.train()
+
+
+def test_a_model_that_brings_one_loss_is_told_what_to_set(tmp_path: Path) -> None:
+    """So is everybody who leaves the model wrapper out on several processes."""
+    runner = Runner.from_cfg(config(tmp_path))
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    with pytest.raises(RuntimeError, match=r"PrunableDistributedDataParallel"):
+        wrapper.update_params(torch.zeros(()))
