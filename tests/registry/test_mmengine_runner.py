@@ -57,6 +57,7 @@ def test_a_runner_takes_the_steps_of_the_plain_loop(
 ) -> None:
     """From a config alone, without an import of the registry: the same weights to the bit."""
     changes = {f"optim_wrapper.{name}": value for name, value in settings.items()}
+    changes |= dict.fromkeys(["val_dataloader", "val_cfg", "val_evaluator"])
     runner = Runner.from_cfg(config(tmp_path, **changes))
     model = copy.deepcopy(runner.model)
     runner.train()
