@@ -1,4 +1,16 @@
-"""The room for what lets timm and mmengine find the components of prunnet_pml by name.
+"""What lets timm and mmengine find the components of prunnet_pml by name.
 
-It is empty so far: nothing is registered yet.
+Importing it tells timm the names ``prunnet_*``, and mmengine, where it is installed, the scope
+``prunnet_pml``. mmengine imports it by itself for every ``type="prunnet_pml.Name"``: see
+:mod:`prunnet_pml.registry.mmengine`.
 """
+
+from importlib import import_module
+from importlib.util import find_spec
+
+for needed, module in (
+    ("prunnet_pml.registry.timm", "prunnet_pml.registry.timm"),
+    ("mmengine", "prunnet_pml.registry.mmengine"),
+):
+    if find_spec(needed):
+        import_module(module)

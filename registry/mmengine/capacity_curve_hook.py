@@ -1,0 +1,64 @@
+"""The hook that draws what was validated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from prunnet_pml.evaluation import plot_capacity_curve
+from prunnet_pml.registry.mmengine.compatibility_metric import CompatibilityMetric
+from prunnet_pml.registry.mmengine.registries import HOOKS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+
+@HOOKS.register_module()
+class CapacityCurveHook(Hook):
+    """Draws the capacity curve and the matrix after each validation, for the visualizer.
+
+    Its backends keep them as ``capacity_curve`` and ``compatibility_matrix``: mmengine's local one
+    as PNG files in ``vis_data/vis_image``.
+
+    Args:
+        metric: One of :data:`prunnet_pml.evaluation.METRICS`.
+    """
+
+    def __init__(self, metric: str = "recall_at_1") -> None:
+        self.metric = metric
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:  # noqa: ANN401
+        """Draws the matrix of the validation that has just ended.
+
+        Raises:
+            ValueError: If ``val_evaluator`` has no ``CompatibilityMetric``.
+        """
+        del metrics
+        if not is_main_process():
+            return
+        evaluators = runner.val_evaluator.metrics
+        matrices = [m.matrix for m in evaluators if isinstance(m, CompatibilityMetric)]
+        found = [matrix for matrix in matrices if matrix is not None]
+        if not found:
+            names = [type(metric).__name__ for metric in evaluators]
+            raise ValueError(
+                f"`val_evaluator` should have a prunnet_pml.CompatibilityMetric. Found {names}."
+            )
+        figures = {
+            "capacity_curve": plot_capacity_curve(found[0], self.metric),
+            "compatibility_matrix": found[0].plot(self.metric),
+        }
+        for name, figure in figures.items():
+            runner.visualizer.add_image(name, _pixels(figure), step=runner.iter)
+
+
+def _pixels(figure: Figure) -> NDArray[np.uint8]:
+    """A figure as RGB, ``[height, width, 3]``."""
+    canvas: Any = figure.canvas
+    canvas.draw()
+    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return pixels

@@ -1,0 +1,127 @@
+"""The model of a prunable network and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from prunnet_pml.network import (
+    TRAINED_CAPACITIES,
+    InitialScores,
+    capacity,
+    is_prunable,
+    make_prunable,
+    trained_capacities,
+)
+from prunnet_pml.registry.mmengine.building import build
+from prunnet_pml.registry.mmengine.conflict_aware_optim_wrapper import ConflictAwareOptimWrapper
+from prunnet_pml.registry.mmengine.registries import MODELS
+
+
+@MODELS.register_module()
+class PrunableEmbedder(BaseModel):
+    """A prunable backbone that learns embeddings, for mmengine's Runner.
+
+    ::
+
+        model = dict(
+            type="prunnet_pml.PrunableEmbedder",
+            backbone=dict(type="timm", name="resnet18", num_classes=128),
+            loss=dict(type="ArcFaceLoss", num_classes=1000, embedding_size=128),
+        )
+
+    It trains with a ``ConflictAwareOptimWrapper``: one forward and backward per capacity, one graph
+    at a time. A batch is ``(images, labels)``.
+
+    Args:
+        backbone: Config of a network, or the network, which is made prunable unless it is.
+        loss: Config of a loss, which goes into a ``CompatibleLoss``, or of that
+            (``dict(type="CompatibleLoss", loss=..., alignment=0)``).
+        miner: Config of a miner, if pairs or triplets are to be mined.
+        capacities: As in ``make_prunable``.
+        initial_scores: As in ``make_prunable``.
+        data_preprocessor: As in mmengine.
+
+    Raises:
+        ValueError: As ``make_prunable`` and ``CompatibleLoss``, or if a type is unknown.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any] | nn.Module,
+        loss: Mapping[str, Any],
+        miner: Mapping[str, Any] | None = None,
+        capacities: Iterable[float] = TRAINED_CAPACITIES,
+        initial_scores: InitialScores = "magnitude",
+        data_preprocessor: Any = None,  # noqa: ANN401
+    ) -> None:
+        super().__init__(data_preprocessor)
+        network = build(backbone, MODELS)
+        if not is_prunable(network):
+            make_prunable(network, capacities, initial_scores=initial_scores)
+        self.backbone = network
+        if not _names(loss, "CompatibleLoss"):
+            loss = {"type": "CompatibleLoss", "loss": loss}
+        self.loss_func = build(loss, MODELS, model=network)
+        looks_across = {"model": network} if _names(miner, "CompatibilityMiner") else {}
+        self.miner = build(miner, MODELS, **looks_across)
+
+    def init_weights(self) -> None:
+        """Does nothing: mmengine's would have timm draw new weights over pretrained ones."""
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:  # noqa: ANN401
+        """One iteration over all capacities.
+
+        Raises:
+            ValueError: If ``optim_wrapper`` is not a ``ConflictAwareOptimWrapper``.
+        """
+        if not isinstance(optim_wrapper, ConflictAwareOptimWrapper):
+            found = type(optim_wrapper).__name__
+            raise ValueError(
+                f"`optim_wrapper` should be a prunnet_pml.ConflictAwareOptimWrapper. Found {found}."
+            )
+        return optim_wrapper.train_step(self, data)
+
+    def forward(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        mode: Literal["tensor", "loss", "predict"] = "tensor",
+    ) -> Any:  # noqa: ANN401
+        """Embeds a batch.
+
+        Args:
+            images: ``[b, ...]``.
+            labels: ``[b]``.
+            mode: ``"tensor"``: embeddings ``[b, d]`` at the current capacity. ``"loss"``: their
+                loss. ``"predict"``: what ``CompatibilityMetric`` reads, at every trained capacity.
+        """
+        if mode == "predict":
+            return self._predict(images, labels)
+        embeddings = self.backbone(images)
+        if mode == "tensor":
+            return embeddings
+        pairs = None if self.miner is None else self.miner(embeddings, labels)
+        return {"loss": self.loss_func(embeddings, labels, pairs)}
+
+    def _predict(self, images: Tensor, labels: Tensor | None) -> list[dict[str, Any]]:
+        capacities = (1.0, *trained_capacities(self.backbone))
+        found = []
+        for value in capacities:
+            with capacity(self.backbone, value):
+                found.append(nn.functional.normalize(self.backbone(images).float(), dim=1))
+        rows = torch.stack(found, dim=1).cpu()  # [b, capacities, d]
+        numbers = [None] * len(rows) if labels is None else labels.tolist()
+        return [
+            {"embeddings": row, "capacities": capacities, "label": label}
+            for row, label in zip(rows, numbers, strict=True)
+        ]
+
+
+def _names(config: Mapping[str, Any] | None, name: str) -> bool:
+    kind = None if config is None else config.get("type")
+    return isinstance(kind, str) and kind.removeprefix("prunnet_pml.") == name
