@@ -5,12 +5,9 @@ Importing it tells timm the names ``prunnet_*``, and mmengine, where it is insta
 :mod:`prunnet_pml.registry.mmengine`.
 """
 
-from importlib import import_module
 from importlib.util import find_spec
 
-for needed, module in (
-    ("prunnet_pml.registry.timm", "prunnet_pml.registry.timm"),
-    ("mmengine", "prunnet_pml.registry.mmengine"),
-):
-    if find_spec(needed):
-        import_module(module)
+import prunnet_pml.registry.timm
+
+if find_spec("mmengine"):
+    import prunnet_pml.registry.mmengine  # noqa: F401
