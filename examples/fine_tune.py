@@ -5,7 +5,8 @@
     python examples/fine_tune.py --weights mobilenet.pt   # a checkpoint on disk
 
 Scores start from the magnitudes of the pretrained weights, the default of ``make_prunable``: every
-capacity begins as the magnitude-pruned backbone, and a small learning rate keeps what it knows.
+capacity begins as the magnitude-pruned backbone. A small learning rate keeps what the weights know,
+a larger one lets the scores find other ranks.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def main() -> None:
     """Fine-tunes, measures, prints and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--batch-size", type=int, default=48)
     parser.add_argument("--output", type=Path, default=Path("fine_tune.json"))
     arguments = parser.parse_args()
@@ -74,10 +75,11 @@ def main() -> None:
     model = prunnet.make_prunable(backbone(arguments.weights))
     loss = losses.NormalizedSoftmaxLoss(len(train.characters), DIM, temperature=0.05)
     loss_func = prunnet.CompatibleLoss(loss, model)
-    head = {id(parameter) for parameter in model.get_classifier().parameters()}
+    scores, head = prunnet.score_parameters(model), [*model.get_classifier().parameters()]
+    quick = {id(parameter) for parameter in (*scores, *head)}
     groups = [
-        {"params": [p for p in model.parameters() if id(p) not in head], "lr": 1e-3},
-        {"params": [*model.get_classifier().parameters()], "lr": 1e-2},
+        {"params": [p for p in model.parameters() if id(p) not in quick], "lr": 2e-3},
+        {"params": [*scores, *head], "lr": 1e-2},
         {"params": loss_func.parameters(), "lr": 1e-1},
     ]
     optimizer = prunnet.ConflictAwareOptimizer(torch.optim.AdamW(groups), model)
