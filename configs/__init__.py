@@ -1,1 +1,1 @@
-"""The room for mmengine configs: data only. It is empty so far."""
+"""Configs for mmengine's Runner: data only."""

@@ -104,6 +104,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         if self._running:
             raise RuntimeError("`capacities()` should run to its end before it starts again.")
         order = (1.0, *trained_capacities(self.model))
+        scored = scored_parameters(self.model)
         self._forget_masks()
         self._running, self._ran = True, []
         complete = False
@@ -113,8 +114,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 self._clear_gradients()
                 self._rows.make_room(index)
                 yield capacity
-                self._collect(index, len(order), capacity)
-            self._integrate()
+                self._collect(index, len(order), capacity, scored)
+            self._integrate(scored)
             complete = True
         finally:
             set_capacity(self.model, 1.0)
@@ -200,9 +201,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             parameter.grad = None
 
     @torch.no_grad()
-    def _collect(self, index: int, count: int, capacity: float) -> None:
+    def _collect(self, index: int, count: int, capacity: float, scored: set[nn.Parameter]) -> None:
         """Takes the gradients that a capacity's backward left."""
-        scored = scored_parameters(self.model)
         if not any(parameter.grad is not None for parameter in scored):
             raise RuntimeError(
                 f"Every capacity should run backward. Found no gradient at capacity {capacity:g}."
@@ -216,11 +216,11 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._ran.append(capacity)
 
     @torch.no_grad()
-    def _integrate(self) -> None:
+    def _integrate(self, scored: set[nn.Parameter]) -> None:
         """Leaves the integrated gradient of what has been collected in ``.grad``."""
         start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
         generator = torch.Generator().manual_seed((start + self._steps) % 2**32)
-        self._rows.integrate(scored_parameters(self.model), self.integration, generator)
+        self._rows.integrate(scored, self.integration, generator)
 
     def _skip(self, silent: bool) -> None:
         self.skipped_steps += 1

@@ -22,13 +22,9 @@ def timm_backbone(name: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
     return network
 
 
-def demo_resnet10(**settings: Any) -> nn.Module:  # noqa: ANN401
-    """``dict(type="demo_resnet10")``: the network of ``prunnet demo``, for small grey images.
-
-    Args:
-        **settings: As of :class:`~prunnet_pml.demo.recipe.Recipe`: ``widths``.
-    """
-    return build_network(Recipe(**settings))
+def demo_resnet10() -> nn.Module:
+    """``dict(type="demo_resnet10")``: the network of ``prunnet demo``, for small grey images."""
+    return build_network(Recipe())
 
 
 MODELS.register_module(name="timm", module=timm_backbone)
