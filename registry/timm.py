@@ -42,7 +42,12 @@ PAPER_BACKBONES = (
 )
 """The backbones of the paper, as timm calls them."""
 
-__all__ = ["PAPER_BACKBONES", "PREFIX", "create_model"]  # timm adds the entry points: a list
+__all__ = [  # a list: timm adds the entry points
+    "PAPER_BACKBONES",
+    "PREFIX",
+    "check_name",
+    "create_model",
+]
 
 
 def create_model(
@@ -80,7 +85,7 @@ def create_model(
     """
     capacity, trained = check_capacity(capacity), check_capacities(capacities)
     name = model_name.removeprefix(PREFIX)
-    _check_name(name, kwargs.get("pretrained_cfg"))
+    check_name(name, kwargs.get("pretrained_cfg"))
     network = timm.create_model(name, pretrained=pretrained, **kwargs)
     model = make_prunable(network, trained, initial_scores=initial_scores)
     if checkpoint_path:
@@ -89,7 +94,17 @@ def create_model(
     return model
 
 
-def _check_name(name: str, pretrained_cfg: object) -> None:
+def check_name(model_name: str, pretrained_cfg: object = None) -> None:
+    """Refuses what timm would not find, and says what it would.
+
+    Args:
+        model_name: As in :func:`create_model`.
+        pretrained_cfg: As in ``timm.create_model``: goes before the tag in ``model_name``.
+
+    Raises:
+        ValueError: If timm knows no such name or tag; the nearest ones are named.
+    """
+    name = model_name.removeprefix(PREFIX)
     source, _ = parse_model_name(name)
     if source in ("hf-hub", "local-dir"):  # its config.json says what it holds
         return

@@ -112,3 +112,13 @@ def test_an_unknown_backbone_part_is_not_hidden_by_mmengines_default_scope() -> 
         assert isinstance(build({"type": "PCGrad"}, TASK_UTILS), prunnet.PCGrad)
         with pytest.raises(ValueError, match="task util of the scope 'prunnet_pml'"):
             build(config, TASK_UTILS)
+
+
+def test_an_unknown_backbone_is_answered_with_the_nearest_names() -> None:
+    with pytest.raises(ValueError, match="Found 'test_resnett'; nearest are 'test_resnet'"):
+        build({"type": "timm", "name": "test_resnett"}, MODELS)
+
+
+def test_a_backbone_may_be_called_as_timm_knows_it_prunable() -> None:
+    network = build({"type": "timm", "name": "prunnet_test_resnet", "num_classes": 8}, MODELS)
+    assert not prunnet.is_prunable(network)  # PrunableEmbedder's capacities and scores are to come
