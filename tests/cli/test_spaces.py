@@ -1,7 +1,8 @@
-"""The command line, as a shell calls it."""
+"""``prunnet compatible``, as a shell calls it."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def test_checkpoints_of_two_runs_are_not(folder: Path) -> None:
     result = CliRunner().invoke(app, ["compatible", *files])
     assert result.exit_code == 1
     assert result.output.splitlines()[2].startswith("Not compatible")
+
+
+@pytest.mark.parametrize(("other", "code"), [("device.safetensors", 0), ("other.pt", 1)])
+def test_the_verdict_is_there_as_json(folder: Path, other: str, code: int) -> None:
+    files = [str(folder / name) for name in ("server.pt", other)]
+    result = CliRunner().invoke(app, ["compatible", *files, "--json"])
+    assert result.exit_code == code
+    found = json.loads(result.stdout)
+    assert found["space_ids"].keys() == set(files)
+    assert found["space_ids"][files[0]] == "this-run"
+    assert found["compatible"] is (code == 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,21 @@
+"""The application: every command, and what is common to them."""
+
+from __future__ import annotations
+
+import typer
+
+from prunnet_pml.cli.demonstration import demo
+from prunnet_pml.cli.printing import one_line_errors
+from prunnet_pml.cli.spaces import compatible
+
+COMMANDS = (demo, compatible)
+"""In the order in which ``prunnet --help`` lists them."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Embedding networks that can be pruned to any capacity.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+for command in COMMANDS:
+    app.command()(one_line_errors(command))

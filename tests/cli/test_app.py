@@ -1,0 +1,75 @@
+"""What is common to all commands: help, exit codes, and errors of one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from prunnet_pml.cli import app
+from prunnet_pml.cli.app import COMMANDS
+from prunnet_pml.cli.printing import one_line_errors
+
+
+def test_help_lists_every_command() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in COMMANDS:
+        assert command.__name__.replace("_", "-") in result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_every_command_shows_an_example_of_itself(command: object) -> None:
+    name = command.__name__.replace("_", "-")
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: prunnet {name}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("`capacity` should be\n in (0, 1]. Found 2."), 2),
+        (FileNotFoundError("no such file"), 2),
+        (ImportError("pip install it"), 2),
+        (OSError("disk full"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_from_outside_are_one_line_and_an_exit_code(error: Exception, code: int) -> None:
+    failing = typer.Typer()
+
+    @failing.command()
+    @one_line_errors
+    def command() -> None:
+        raise error
+
+    result = CliRunner().invoke(failing)
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr == f"Error: {' '.join(str(error).split())}\n"
+
+
+def test_our_own_mistakes_keep_their_traceback() -> None:
+    @one_line_errors
+    def command() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        command()
+
+
+def test_the_package_runs_as_a_module_and_imports_nothing_heavy_for_its_help() -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['prunnet', '--help']\n"
+        "try: runpy.run_module('prunnet_pml.cli', run_name='__main__')\n"
+        "except SystemExit: print(*sys.modules.keys() & {'mmengine', 'timm', 'faiss'}, 'only')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: prunnet " in done.stdout
+    assert done.stdout.split()[-1] == "only"
+    assert done.stdout.splitlines()[-1].strip() == "only"
