@@ -1,6 +1,6 @@
 """A narrow ResNet-10 learns letters from fonts: the demo's network, in minutes on a CPU."""
 
-_base_ = "runner.py"
+_base_ = "_base_/runner.py"
 
 _epochs = 4
 _steps = 144 * _epochs

@@ -1,4 +1,4 @@
-"""What every config starts from: ``_base_ = "runner.py"``."""
+"""What every config starts from: ``_base_ = "_base_/runner.py"``."""
 
 default_scope = "mmengine"
 model_wrapper_cfg = {"type": "prunnet_pml.PrunableDistributedDataParallel"}

@@ -1,0 +1,1 @@
+"""What configs start from, by ``_base_``."""
