@@ -17,7 +17,7 @@ from prunnet_pml.network import (
     make_prunable,
     trained_capacities,
 )
-from prunnet_pml.registry.mmengine.building import build
+from prunnet_pml.registry.mmengine.building import build, names_in, with_model
 from prunnet_pml.registry.mmengine.conflict_aware_optim_wrapper import ConflictAwareOptimWrapper
 from prunnet_pml.registry.mmengine.registries import MODELS
 
@@ -39,9 +39,10 @@ class PrunableEmbedder(BaseModel):
 
     Args:
         backbone: Config of a network, or the network, which is made prunable unless it is.
-        loss: Config of a loss, which goes into a ``CompatibleLoss``, or of that
-            (``dict(type="CompatibleLoss", loss=..., alignment=0)``).
-        miner: Config of a miner, if pairs or triplets are to be mined.
+        loss: Config of a loss, which goes into a ``CompatibleLoss`` unless there is one in it
+            (``dict(type="CompatibleLoss", loss=..., alignment=0)``, or several of them in a
+            ``MultipleLosses``). What takes a ``model``, at any depth, is given the backbone.
+        miner: Config of a miner, if pairs or triplets are to be mined; as for the loss.
         capacities: As in ``make_prunable``.
         initial_scores: As in ``make_prunable``.
         data_preprocessor: As in mmengine.
@@ -64,11 +65,10 @@ class PrunableEmbedder(BaseModel):
         if not is_prunable(network):
             make_prunable(network, capacities, initial_scores=initial_scores)
         self.backbone = network
-        if not _names(loss, "CompatibleLoss"):
+        if "CompatibleLoss" not in names_in(loss):
             loss = {"type": "CompatibleLoss", "loss": loss}
-        self.loss_func = build(loss, MODELS, model=network)
-        looks_across = {"model": network} if _names(miner, "CompatibilityMiner") else {}
-        self.miner = build(miner, MODELS, **looks_across)
+        self.loss_func = build(with_model(loss, network, MODELS), MODELS)
+        self.miner = build(with_model(miner, network, MODELS), MODELS)
 
     def init_weights(self) -> None:
         """Does nothing: mmengine's would have timm draw new weights over pretrained ones."""
@@ -120,8 +120,3 @@ class PrunableEmbedder(BaseModel):
             {"embeddings": row, "capacities": capacities, "label": label}
             for row, label in zip(rows, numbers, strict=True)
         ]
-
-
-def _names(config: Mapping[str, Any] | None, name: str) -> bool:
-    kind = None if config is None else config.get("type")
-    return isinstance(kind, str) and kind.removeprefix("prunnet_pml.") == name

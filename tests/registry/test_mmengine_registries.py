@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from mmengine import registry
+from mmengine.config import Config
 from pytorch_metric_learning import losses, miners
+from torch import nn
 from torch.utils.data import TensorDataset
 
 import prunnet_pml as prunnet
@@ -85,6 +89,72 @@ def test_a_compatible_loss_and_a_miner_across_capacities_get_the_network() -> No
     for capacity in (1.0, 0.5):
         prunnet.set_capacity(model.backbone, capacity)
         assert model(images, labels, mode="loss")["loss"].isfinite()
+
+
+def embedder(**parts: Any) -> nn.Module:  # noqa: ANN401
+    return registry.MODELS.build(
+        {
+            "type": "prunnet_pml.PrunableEmbedder",
+            "backbone": {"type": "timm", "name": "test_resnet", "num_classes": 8},
+            "capacities": (0.5,),
+            **parts,
+        }
+    )
+
+
+ACROSS = {"type": "CompatibilityMiner", "margin": 0.1}
+IN_EMBEDDINGS = {
+    "type": "CompatibleLoss",
+    "loss": {"type": "ContrastiveLoss"},
+    "space": "embedding",
+}
+NESTED = {
+    "a sum of losses": {"type": "MultipleLosses", "losses": [IN_EMBEDDINGS, IN_EMBEDDINGS]},
+    "a sum by name, with miners": {
+        "type": "MultipleLosses",
+        "losses": {
+            "one": IN_EMBEDDINGS,
+            "two": {**IN_EMBEDDINGS, "type": "prunnet_pml.CompatibleLoss"},
+        },
+        "miners": {"two": {**ACROSS, "type": "prunnet_pml.CompatibilityMiner"}},
+        "weights": {"one": 1.0, "two": 0.5},
+    },
+    "a memory's miner": {
+        **IN_EMBEDDINGS,
+        "loss": {
+            "type": "CrossBatchMemory",
+            "embedding_size": 8,
+            "memory_size": 16,
+            "loss": {"type": "ContrastiveLoss"},
+            "miner": ACROSS,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("loss", NESTED.values(), ids=NESTED)
+def test_nested_parts_that_look_at_the_network_are_given_the_backbone(loss: dict[str, Any]) -> None:
+    before = copy.deepcopy(loss)
+    model = embedder(loss=Config({"loss": loss}).loss)
+    assert loss == before
+    owners = [m for m in model.loss_func.modules() if hasattr(m, "_dense")]
+    assert len(owners) == 2 + ("weights" in loss)
+    assert all(owner._dense._model is model.backbone for owner in owners)
+    images, labels = torch.randn(8, 3, 32, 32), torch.arange(8) % 4
+    for capacity in (1.0, 0.5):
+        prunnet.set_capacity(model.backbone, capacity)
+        assert model(images, labels, mode="loss")["loss"].isfinite()
+
+
+def test_a_compatible_loss_goes_around_a_loss_that_has_none_in_it() -> None:
+    arc_face = {"type": "ArcFaceLoss", "num_classes": 4, "embedding_size": 8}
+    for loss, kinds in (
+        (arc_face, [prunnet.CompatibleLoss, losses.ArcFaceLoss]),
+        (IN_EMBEDDINGS, [prunnet.CompatibleLoss, losses.ContrastiveLoss]),
+        (NESTED["a sum of losses"], [losses.MultipleLosses, nn.ModuleList, prunnet.CompatibleLoss]),
+    ):
+        found = [type(module) for module in embedder(loss=loss).loss_func.modules()]
+        assert found[: len(kinds)] == kinds
 
 
 def test_pml_samplers_take_the_labels_of_the_data_set() -> None:
