@@ -72,7 +72,7 @@ def test_commands_exist(page: str) -> None:
                 pass
             case ["make", target]:
                 assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-            case ["prunnet", command]:
+            case ["prunnet", command, *_]:
                 result = CliRunner().invoke(cli.app, [command, "--help"])
                 assert result.exit_code == 0
             case ["pip", "install", "."]:

@@ -47,6 +47,10 @@ class PrunableEmbedder(BaseModel):
         initial_scores: As in ``make_prunable``.
         data_preprocessor: As in mmengine.
 
+    Attributes:
+        predicted_capacities: Those of mode ``"predict"``, and so of validation; None for the dense
+            network and every trained capacity.
+
     Raises:
         ValueError: As ``make_prunable`` and ``CompatibleLoss``, or if a type is unknown.
     """
@@ -69,6 +73,7 @@ class PrunableEmbedder(BaseModel):
             loss = {"type": "CompatibleLoss", "loss": loss}
         self.loss_func = build(with_model(loss, network, MODELS), MODELS)
         self.miner = build(with_model(miner, network, MODELS), MODELS)
+        self.predicted_capacities: tuple[float, ...] | None = None
 
     def init_weights(self) -> None:
         """Does nothing: mmengine's would have timm draw new weights over pretrained ones."""
@@ -98,7 +103,7 @@ class PrunableEmbedder(BaseModel):
             images: ``[b, ...]``.
             labels: ``[b]``.
             mode: ``"tensor"``: embeddings ``[b, d]`` at the current capacity. ``"loss"``: their
-                loss. ``"predict"``: what ``CompatibilityMetric`` reads, at every trained capacity.
+                loss. ``"predict"``: what ``CompatibilityMetric`` reads.
         """
         if mode == "predict":
             return self._predict(images, labels)
@@ -109,7 +114,7 @@ class PrunableEmbedder(BaseModel):
         return {"loss": self.loss_func(embeddings, labels, pairs)}
 
     def _predict(self, images: Tensor, labels: Tensor | None) -> list[dict[str, Any]]:
-        capacities = (1.0, *trained_capacities(self.backbone))
+        capacities = self.predicted_capacities or (1.0, *trained_capacities(self.backbone))
         found = []
         for value in capacities:
             with capacity(self.backbone, value):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from mmengine import registry as mmengine
+
+from prunnet_pml.registry.mmengine.nearest_names import did_you_mean
 
 SCOPE = "prunnet_pml"
 
@@ -34,9 +35,7 @@ class ScopedRegistry(mmengine.Registry):
             found = None
         if found is not None:
             return found
-        names = sorted(self.module_dict)
-        near = get_close_matches(key.removeprefix(f"{SCOPE}."), names, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = did_you_mean(key.removeprefix(f"{SCOPE}."), self.module_dict)
         raise ValueError(
             f"`type` should be a {self.name} of the scope {SCOPE!r}, or of mmengine, which were "
             f"searched. Found {key!r}.{hint}"

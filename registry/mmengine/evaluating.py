@@ -1,0 +1,120 @@
+"""What a trained checkpoint is worth, at any capacity, by its config's validation."""
+
+from __future__ import annotations
+
+import pickle
+import textwrap
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import Runner
+
+from prunnet_pml.evaluation import CompatibilityMatrix
+from prunnet_pml.masks import check_capacities
+from prunnet_pml.network import trained_capacities
+from prunnet_pml.registry.mmengine.compatibility_metric import CompatibilityMetric
+from prunnet_pml.registry.mmengine.prunable_embedder import PrunableEmbedder
+
+
+def evaluate_checkpoint(
+    config: Config, checkpoint: str | Path, capacities: Iterable[float] | None = None
+) -> CompatibilityMatrix:
+    """Validates a checkpoint as its training did, on the config's data and by its metric.
+
+    Args:
+        config: The config that it was trained from, see
+            :func:`~prunnet_pml.registry.mmengine.bundled_configs.load_config`.
+        checkpoint: A file of the training's ``work_dir``. Nothing in it is run: it is opened as
+            tensors, numbers and text.
+        capacities: Those of queries and galleries; the dense network and the trained capacities by
+            default. Others are embedded with norm statistics between those of the trained ones.
+
+    Returns:
+        The matrix.
+
+    Raises:
+        ValueError: If the config has no ``PrunableEmbedder``, no validation or no
+            ``CompatibilityMetric``; the checkpoint is no such file or of another network; or a
+            capacity is not in (0, 1] or comes twice.
+    """
+    for name in ("val_dataloader", "val_evaluator"):
+        if config.get(name) is None:
+            raise ValueError(f"`config` should have a `{name}`. Found none.")
+    with DefaultScope.overwrite_default_scope(config.get("default_scope")):
+        model = MODELS.build(config.model)
+        evaluator = Evaluator(config.val_evaluator)
+        loader = Runner.build_dataloader(config.val_dataloader)
+    if not isinstance(model, PrunableEmbedder):
+        raise ValueError(
+            f"`config.model` should be a PrunableEmbedder. Found {type(model).__name__}."
+        )
+    metric = _metric(evaluator)
+    _load(model, checkpoint)
+    trained = trained_capacities(model.backbone)
+    if capacities is not None:
+        model.predicted_capacities = check_capacities(capacities, dense=True)
+        _warn_of_untrained(model.predicted_capacities, trained)
+    evaluator.dataset_meta = getattr(loader.dataset, "metainfo", None)
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    with torch.no_grad():
+        for batch in loader:
+            evaluator.process(model.val_step(batch), batch)
+    evaluator.evaluate(len(loader.dataset))
+    return replace(cast("CompatibilityMatrix", metric.matrix), trained_capacities=trained)
+
+
+def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
+    """The weights in a checkpoint of mmengine, or a saved ``state_dict``, without running pickles.
+
+    Raises:
+        ValueError: If it is neither, or holds more than tensors, numbers and text.
+        FileNotFoundError: If there is none.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"`checkpoint` should hold tensors, numbers and text alone, as PlainCheckpointHook "
+            f"saves it, since a pickle can run code where it is opened. Found {str(path)!r}, which "
+            "torch does not load with weights_only=True."
+        ) from error
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not state or not all(isinstance(key, str) for key in state):
+        raise ValueError(f"`checkpoint` should hold weights by name. Found none in {str(path)!r}.")
+    found: Mapping[str, Any] = state
+    return found
+
+
+def _metric(evaluator: Evaluator) -> CompatibilityMetric:
+    for metric in evaluator.metrics:
+        if isinstance(metric, CompatibilityMetric):
+            return metric
+    found = [type(metric).__name__ for metric in evaluator.metrics]
+    raise ValueError(f"`config.val_evaluator` should have a CompatibilityMetric. Found {found}.")
+
+
+def _load(model: PrunableEmbedder, checkpoint: str | Path) -> None:
+    state = read_checkpoint(checkpoint)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:  # torch's: the names of all tensors that don't fit
+        reason = textwrap.shorten(str(error), 300)
+        raise ValueError(f"`checkpoint` should fit the config's model. Found {reason}") from error
+
+
+def _warn_of_untrained(given: Iterable[float], trained: tuple[float, ...]) -> None:
+    untrained = [capacity for capacity in given if capacity not in (1, *trained)]
+    if untrained:
+        warnings.warn(
+            f"Capacities {untrained} were not trained: their norm statistics are interpolated "
+            f"between those of {[1, *trained]}, and below {min(trained)} serve badly. To "
+            "have exact ones, prune with `calibration=` a loader of training images.",
+            stacklevel=3,
+        )
