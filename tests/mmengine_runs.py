@@ -1,8 +1,8 @@
-"""Runs of mmengine on twelve glyphs, for its tests; spawned processes import it by name."""
+"""Runs of mmengine on twelve glyphs, for its tests. As a script it is what torchrun starts."""
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 CAPACITIES = (1.0, 0.6, 0.3)
-WORLD = 2
-COMPARED_STEPS = 2  # with one process; later, rounding has grown
+ACCUMULATED = 2
+MAX_NORM = 0.5
+COMPARED_STEPS = 2
 
 
 def config(folder: Path, **changes: Any) -> Config:  # noqa: ANN401
@@ -89,26 +90,29 @@ def forget_runs() -> None:
 
 
 class GradientSpy(Hook):
-    """Keeps the integrated gradients of the first steps."""
+    """Keeps the gradients of the first steps, as they were clipped."""
 
     def __init__(self) -> None:
         self.seen: dict[str, torch.Tensor] = {}
 
-    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:  # noqa: ANN401
-        if runner.iter < COMPARED_STEPS:
+    def after_train_iter(self, runner: Runner, batch_idx: int, *_: Any, **__: Any) -> None:  # noqa: ANN401
+        step, rest = divmod(batch_idx + 1, ACCUMULATED)
+        if rest == 0 and step <= COMPARED_STEPS:
             model = getattr(runner.model, "module", runner.model)
             for name, parameter in model.named_parameters():
-                self.seen[f"{runner.iter} {name}"] = parameter.grad.clone()
+                self.seen[f"{step} {name}"] = parameter.grad.clone()
 
 
-def train_without_batch_norm(folder: str, world: int) -> dict[str, Any]:
-    """Gradients, final state and matrix of a training whose halves of a batch don't mix."""
+def train_without_batch_norm(folder: str, world: int = 1) -> dict[str, Any]:
+    """Gradients, final state and matrix of a training whose parts of a batch don't mix."""
     found = config(
         Path(folder),
         **{
             "model.backbone": {"name": "test_vit", "img_size": 32},
             "train_dataloader.dataset.distortion": None,
             "train_dataloader.batch_size": 48 // world,
+            "optim_wrapper.accumulative_counts": ACCUMULATED,
+            "optim_wrapper.clip_grad": {"max_norm": MAX_NORM},
             "train_cfg.max_epochs": 1,
         },
     )
@@ -124,12 +128,9 @@ def train_without_batch_norm(folder: str, world: int) -> dict[str, Any]:
     return {"gradients": spy.seen, "state": state(runner), "matrix": matrix}
 
 
-def run(rank: int, folder: str) -> None:
-    """One process of the test, as torchrun starts it."""
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(WORLD))
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD
-    )
-    torch.save(train_without_batch_norm(f"{folder}/run", WORLD), f"{folder}/{rank}.pt")
+if __name__ == "__main__":
+    [given] = sys.argv[1:]
+    dist.init_process_group("gloo")
+    seen = train_without_batch_norm(f"{given}/run", dist.get_world_size())
+    torch.save(seen, f"{given}/{dist.get_rank()}.pt")
     dist.destroy_process_group()

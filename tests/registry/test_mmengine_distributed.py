@@ -1,5 +1,10 @@
-"""mmengine's Runner on two processes: what one process does with the whole batch."""
+"""mmengine's Runner under torchrun: two processes do what one does with the whole batch."""
 
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +12,18 @@ import mmengine_runs
 import pytest
 import torch
 
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What each of two gloo processes saw."""
     folder: Path = tmp_path_factory.mktemp("processes")
-    torch.multiprocessing.spawn(mmengine_runs.run, (str(folder),), nprocs=mmengine_runs.WORLD)
-    return [torch.load(folder / f"{rank}.pt") for rank in range(mmengine_runs.WORLD)]
+    command = [sys.executable, *TORCHRUN, mmengine_runs.__file__, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
 def test_replicas_are_equal_to_the_bit(processes: list[Any]) -> None:
@@ -24,10 +34,16 @@ def test_replicas_are_equal_to_the_bit(processes: list[Any]) -> None:
 def test_half_batches_integrate_to_the_gradient_of_the_whole_batch(
     processes: list[Any], tmp_path: Path
 ) -> None:
-    alone = mmengine_runs.train_without_batch_norm(str(tmp_path), 1)["gradients"]
+    """Two of them accumulated, and clipped."""
+    alone = mmengine_runs.train_without_batch_norm(str(tmp_path))["gradients"]
+    together = processes[0]["gradients"]
+    assert together.keys() == alone.keys()
     assert len(alone) > 100
-    for name, value in processes[0]["gradients"].items():
-        torch.testing.assert_close(value, alone[name], rtol=1e-4, atol=1e-5, msg=name)
+    for name, value in together.items():  # all of a step have norm 0.5
+        torch.testing.assert_close(value, alone[name], rtol=0, atol=1e-6, msg=name)
+    for step in range(1, mmengine_runs.COMPARED_STEPS + 1):
+        norms = [value.norm() for name, value in alone.items() if name.startswith(f"{step} ")]
+        assert torch.stack(norms).norm().item() == pytest.approx(mmengine_runs.MAX_NORM, rel=1e-4)
 
 
 def test_the_main_process_scores_all_images(processes: list[Any]) -> None:
