@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from prunnet_pml.layers import SCORES, ScoredLayer
-from prunnet_pml.norms import CAPACITIES, STATISTICS, stored_capacities
+from prunnet_pml.norms import CAPACITIES, STATISTICS, CapacityNorm, stored_capacities
 from prunnet_pml.space import Stamped
 
 _FILLED_IN = (CAPACITIES, *(f"capacity_{name}" for name in STATISTICS))
 """What a norm fills in by itself where a checkpoint lacks it."""
+_TRAINED = "prunnet_trained_capacities"
+"""In the metadata that torch keeps beside a state dict's keys."""
 
 
 class Prunable(Stamped):
@@ -33,9 +36,32 @@ class Prunable(Stamped):
         _check(self, state_dict, strict)
         return super().load_state_dict(state_dict, strict, assign)
 
+    def _save_to_state_dict(
+        self,
+        destination: Any,  # noqa: ANN401
+        prefix: str,
+        keep_vars: bool,
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]][_TRAINED] = sorted(_trained(self))
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *args: Any,  # noqa: ANN401
+    ) -> None:
+        """Also where the network is a part of what is loaded, and whoever loads it."""
+        if any(key.startswith(prefix) and _is_score(key) for key in state_dict):
+            then = local_metadata.get(_TRAINED) or _trained_then(self, state_dict, prefix)
+            _warn_of_others(self, set(then))
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
 
 def _check(model: nn.Module, state_dict: Mapping[str, Any], strict: bool) -> None:
-    network = type(model).__name__.removeprefix(Prunable.__name__)
+    network = _name(model)
     own = model.state_dict()
     for key in own.keys() & state_dict.keys():
         value, given = own[key], state_dict[key]
@@ -49,7 +75,6 @@ def _check(model: nn.Module, state_dict: Mapping[str, Any], strict: bool) -> Non
                 f"`state_dict` should fit {network}: `{key}` should have shape "
                 f"{tuple(value.shape)}. Found {tuple(given.shape)}."
             )
-    _check_sets(model, state_dict)
     needed = {key for key in own if not _is_filled_in(key)}
     missing, unexpected = needed - state_dict.keys(), state_dict.keys() - own.keys()
     if missing == needed or (strict and (missing or unexpected)):
@@ -62,18 +87,41 @@ def _check(model: nn.Module, state_dict: Mapping[str, Any], strict: bool) -> Non
         )
 
 
-def _check_sets(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
-    """Norms that lack a trained capacity's set would train without keeping its statistics."""
-    trained = {
-        c for m in model.modules() if isinstance(m, ScoredLayer) for c in m.trained_capacities
-    }
-    for key, units in state_dict.items():
-        stored = stored_capacities(units) if key.rpartition(".")[2] == CAPACITIES else trained
-        if not trained <= set(stored):
-            raise ValueError(
-                "`state_dict` should hold norm statistics of the trained capacities "
-                f"{sorted(trained)}. Found {sorted(stored)}: give those to make_prunable."
-            )
+def _trained(model: nn.Module) -> set[float]:
+    return {c for m in model.modules() if isinstance(m, ScoredLayer) for c in m.trained_capacities}
+
+
+def _trained_then(model: nn.Module, state_dict: Mapping[str, Any], prefix: str) -> set[float]:
+    """Which of the network's capacities a checkpoint without metadata (safetensors, say) knows.
+
+    What other sets its norms have may come from a calibration.
+    """
+    norms = [name for name, m in model.named_modules() if isinstance(m, CapacityNorm)]
+    found = [state_dict.get(f"{prefix}{name}.{CAPACITIES}") for name in norms]
+    return _trained(model).intersection(*(stored_capacities(u) for u in found if u is not None))
+
+
+def _warn_of_others(model: nn.Module, then: set[float]) -> None:
+    """Says what happens to capacities that only the network, or only its checkpoint, trains."""
+    now, network = _trained(model), _name(model)
+    found = []
+    if new := sorted(now - then):
+        found.append(
+            f"was not trained at the capacities {new} of {network}: until they are trained or "
+            "calibrated, norm statistics there are interpolated between the nearest ones, or "
+            "are those of the smallest"
+        )
+    if gone := sorted(then - now):
+        found.append(
+            f"was trained at the capacities {gone}, which {network} does not train: what it "
+            "learnt there goes stale if training goes on"
+        )
+    if found:
+        warnings.warn(f"`state_dict` {'. It '.join(found)}.", stacklevel=2)
+
+
+def _name(model: nn.Module) -> str:
+    return type(model).__name__.removeprefix(Prunable.__name__)
 
 
 def _is_filled_in(key: str) -> bool:

@@ -32,10 +32,12 @@ class CapacityNorm(Exchanged):
 
     Attributes:
         capacity: The capacity whose statistics are read now; set by ``set_capacity``.
+        trained_capacities: The capacities that take part in training; each owns a set.
         set_capacities: The capacities below 1 that own a set, in the order of the buffers.
     """
 
     capacity: float
+    trained_capacities: tuple[float, ...]
     set_capacities: tuple[float, ...]
     momentum: float | None
     reset_running_stats: Callable[[], None]
@@ -110,7 +112,10 @@ class CapacityNorm(Exchanged):
         *args: Any,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        """A plain checkpoint fills every set with its dense one; ours brings its own sets."""
+        """A plain checkpoint fills every set with its dense one; ours brings its own sets.
+
+        A trained capacity that ours lacks gets the set that is read there.
+        """
         key = prefix + CAPACITIES
         if key in state_dict:
             for name in (*(f"capacity_{name}" for name in STATISTICS), CAPACITIES):
@@ -127,6 +132,9 @@ class CapacityNorm(Exchanged):
                 state_dict[f"{prefix}capacity_{name}"] = repeated  # no view: it may be assigned
             state_dict[key] = self._buffers[CAPACITIES]
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        for capacity in self.trained_capacities:
+            if capacity not in self.set_capacities:
+                self.own_set(capacity)
 
 
 def stored_capacities(units: Tensor) -> list[float]:
@@ -143,6 +151,7 @@ def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:
     """Turns a norm into one with a set of statistics per capacity, in place."""
     owner = exchange_class(norm, CapacityNorm)
     owner.capacity = 1.0
+    owner.trained_capacities = capacities
     for name in STATISTICS:
         dense = owner._buffers[name]
         sets = dense.repeat(len(capacities), *[1] * dense.dim())
@@ -157,6 +166,6 @@ def remove_sets(norm: CapacityNorm) -> None:
         norm._buffers[name] = norm._statistic(name).detach().clone()
         del norm._buffers[f"capacity_{name}"]
     del norm._buffers[CAPACITIES]
-    for name in ("capacity", "set_capacities"):
+    for name in ("capacity", "trained_capacities", "set_capacities"):
         del norm.__dict__[name]
     restore_class(norm)

@@ -396,17 +396,6 @@ def test_a_closure() -> None:
         optimizer.step(lambda: 0.0)
 
 
-def test_a_checkpoint_of_other_trained_capacities_is_refused() -> None:
-    """Its norms would have no set to keep this network's statistics in."""
-    stranger = prunnet.make_prunable(TinyEmbedder(), (0.7, 0.3)).state_dict()
-    model = prunnet.make_prunable(TinyEmbedder(), (0.8, 0.2))
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    message = r"trained capacities \[0\.2, 0\.8\]\. Found \[0\.3, 0\.7\]"
-    with pytest.raises(ValueError, match=message):
-        model.load_state_dict(stranger)
-    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-
-
 def test_calibrating_a_plain_network_is_refused() -> None:
     with pytest.raises(ValueError, match="`model` should be a prunable network"):
         prunnet.calibrate(TinyEmbedder(), [], [0.5])

@@ -299,7 +299,7 @@ def test_calibrated_capacities_travel_in_a_state_dict(trained: nn.Module) -> Non
 
 def test_a_loaded_capacity_goes_on_updating_its_set(trained: nn.Module) -> None:
     fresh = prunnet.make_prunable(TinyEmbedder(), (0.8,))
-    fresh.load_state_dict(trained.state_dict())
+    fresh.load_state_dict(dict(trained.state_dict()))
     [images] = loader(9)[:1]
     for network in (trained, fresh):
         with prunnet.capacity(network, 0.4):
