@@ -15,7 +15,7 @@ from methods.prunable import (
     prunnet_published,
 )
 from methods.separate import asymmetric, bct_per_size, independent
-from methods.slimmable import sfsc
+from methods.sfsc import sfsc
 from methods.task import Family, Task
 
 METHODS: dict[str, Callable[[Task], Family]] = {

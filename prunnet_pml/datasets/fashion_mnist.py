@@ -35,6 +35,9 @@ class FashionMNIST(Dataset[tuple[Tensor, int]]):
             package ``dataset-fashion-mnist``.
         split: ``"train"`` or ``"test"``: disjoint classes.
         transform: A last step on each image ``[1, 28, 28]``, in [0, 1].
+        held_out: Whether the test's classes are held out of the training. Otherwise both splits
+            hold all ten: 60,000 and 10,000 images. Five classes are too few to learn from how to
+            tell others apart; ten, seen in training, make a small trial of a whole training.
 
     Attributes:
         images: uint8 ``[n, 1, 28, 28]``.
@@ -57,6 +60,7 @@ class FashionMNIST(Dataset[tuple[Tensor, int]]):
         root: str | os.PathLike[str] = "/usr/share/datasets/fashion-mnist",
         split: str = "train",
         transform: Callable[[Tensor], Any] | None = None,
+        held_out: bool = True,
     ) -> None:
         if split not in _FILES:
             raise ValueError(f"`split` should be 'train' or 'test'. Found {split!r}.")
@@ -69,13 +73,14 @@ class FashionMNIST(Dataset[tuple[Tensor, int]]):
         if len(images) != len(labels) or images.shape[1:] != (28, 28) or labels.max() > 9:
             found = f"{tuple(images.shape)} and {tuple(labels.shape)}"
             raise ValueError(f"{root} should hold images of 28 x 28 and labels. Found {found}.")
+        kept = _KEPT[split] if held_out else range(10)
         position = torch.full((10,), -1)
-        position[list(_KEPT[split])] = torch.arange(5)
+        position[list(kept)] = torch.arange(len(kept))
         labels = position[labels.long()]  # -1 for those of the other split
         self.root, self.split, self.transform = Path(root), split, transform
         self.images = images[labels >= 0].unsqueeze(1)
         self.labels = labels[labels >= 0]
-        self.classes = [_CLASSES[i] for i in _KEPT[split]]
+        self.classes = [_CLASSES[i] for i in kept]
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from prunnet_pml.network import (
 )
 from prunnet_pml.registry.mmengine.building import build, names_in, with_model
 from prunnet_pml.registry.mmengine.conflict_aware_optim_wrapper import ConflictAwareOptimWrapper
+from prunnet_pml.registry.mmengine.predictions import predictions
 from prunnet_pml.registry.mmengine.registries import MODELS
 
 
@@ -115,13 +115,8 @@ class PrunableEmbedder(BaseModel):
 
     def _predict(self, images: Tensor, labels: Tensor | None) -> list[dict[str, Any]]:
         capacities = self.predicted_capacities or (1.0, *trained_capacities(self.backbone))
-        found = []
+        found = {}
         for value in capacities:
             with capacity(self.backbone, value):
-                found.append(nn.functional.normalize(self.backbone(images).float(), dim=1))
-        rows = torch.stack(found, dim=1).cpu()  # [b, capacities, d]
-        numbers = [None] * len(rows) if labels is None else labels.tolist()
-        return [
-            {"embeddings": row, "capacities": capacities, "label": label}
-            for row, label in zip(rows, numbers, strict=True)
-        ]
+                found[value] = self.backbone(images)
+        return predictions(found, labels)

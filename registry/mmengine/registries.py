@@ -42,10 +42,22 @@ class ScopedRegistry(mmengine.Registry):
         )
 
 
-MODELS = ScopedRegistry(mmengine.MODELS, "backbones", "losses_and_miners", "prunable_embedder")
-"""The model, ``timm`` backbones, and all losses, miners, distances, reducers, regularizers."""
+MODELS = ScopedRegistry(
+    mmengine.MODELS,
+    "backbones",
+    "dense_embedder",
+    "joint_embedder",
+    "losses_and_miners",
+    "prunable_embedder",
+    "slimmable_embedder",
+    "student_embedder",
+    "trained",
+)
+"""The models, ``timm`` backbones, and all losses, miners, distances, reducers, regularizers."""
 MODEL_WRAPPERS = ScopedRegistry(mmengine.MODEL_WRAPPERS, "prunable_distributed_data_parallel")
-OPTIM_WRAPPERS = ScopedRegistry(mmengine.OPTIM_WRAPPERS, "conflict_aware_optim_wrapper")
+OPTIM_WRAPPERS = ScopedRegistry(
+    mmengine.OPTIM_WRAPPERS, "conflict_aware_optim_wrapper", "slimmable_optim_wrapper"
+)
 TASK_UTILS = ScopedRegistry(mmengine.TASK_UTILS, "integrators")
 DATASETS = ScopedRegistry(mmengine.DATASETS, "datasets")
 DATA_SAMPLERS = ScopedRegistry(mmengine.DATA_SAMPLERS, "samplers")

@@ -29,9 +29,8 @@ def benchmarks() -> Iterator[SimpleNamespace]:
         import method
         import methods
         import results
-        from methods import slimmable
 
-        yield SimpleNamespace(method=method, methods=methods, results=results, slimmable=slimmable)
+        yield SimpleNamespace(method=method, methods=methods, results=results)
     finally:
         sys.path.remove(str(BENCHMARKS))
 
@@ -88,22 +87,6 @@ def test_separate_networks_match_in_parameters(task: SimpleNamespace) -> None:
     )
     for capacity, count in zip((0.8, 0.6, 0.4, 0.2), others, strict=True):
         assert count / dense == pytest.approx(capacity, abs=0.04)
-
-
-def test_a_slimmed_network_is_the_narrow_network_of_its_first_channels(
-    benchmarks: SimpleNamespace, task: SimpleNamespace
-) -> None:
-    slimmable = benchmarks.slimmable
-    network = slimmable.make_slimmable(task.network(), (1.0, 0.25)).eval()
-    narrow = slimmable.set_width(network, 0.25)
-    images = task.train.images[:4] / 255
-    before = embedded(narrow, images)
-    for module in network.modules():  # what lies beyond the first channels has no part in it
-        if isinstance(module, slimmable.SlimConv2d):
-            with torch.no_grad():
-                module.weight[module.out_channels // 2 :] = torch.nan
-    assert torch.equal(embedded(narrow, images), before)
-    assert embedded(slimmable.set_width(network, 1.0), images).isnan().all()
 
 
 def test_the_command_writes_the_matrix(

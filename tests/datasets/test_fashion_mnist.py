@@ -22,6 +22,15 @@ def test_training_and_test_split_are_of_other_files_and_other_classes(tmp_path: 
         assert (data.images.dtype, data.images.shape[1:]) == (torch.uint8, (1, 28, 28))
 
 
+def test_without_held_out_classes_both_splits_hold_all_ten(tmp_path: Path) -> None:
+    root = make_fashion_mnist(tmp_path)
+    for split, count in (("train", 60), ("test", 20)):
+        data = FashionMNIST(root, split, held_out=False)
+        assert data.labels.tolist() == [i % 10 for i in range(count)]
+        assert data.images[:, 0, 3, 5].tolist() == list(range(count))
+        assert len(data.classes) == 10
+
+
 def test_item_is_an_image_in_0_to_1_and_its_label(tmp_path: Path) -> None:
     data = FashionMNIST(make_fashion_mnist(tmp_path), "test", lambda image: image * 2)
     image, label = data[9]
