@@ -1,0 +1,34 @@
+"""A Hub on loopback for every test, and the stock client that speaks to it and to nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub_endpoint import OWNER, Endpoint, serving
+from huggingface_hub import close_session, constants
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """huggingface_hub 2.4 uploads in a way of which its own HTTP client warns."""
+    own = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+    for item in items:
+        if "hub" in getattr(item, "fixturenames", ()):
+            item.add_marker(own)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Endpoint]:
+    """An empty Hub; the client's token may write below ``team/``, its cache is empty too."""
+    with serving() as endpoint:
+        # The client reads its environment on import, long before a test begins.
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint.url)
+        template = endpoint.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", OWNER)
+        yield endpoint
+        close_session()  # its connections to an endpoint that is gone
