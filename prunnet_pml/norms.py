@@ -8,7 +8,7 @@ plain names, so that stock checkpoints load and stock timm loads ours; affine pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -65,13 +65,8 @@ class CapacityNorm(Exchanged):
         return self._interpolated(name)
 
     def _interpolated(self, name: str) -> Tensor:
-        """Linear between the two nearest sets (the dense one counts); the last one beyond them."""
-        upper = min((c for c in self.set_capacities if c > self.capacity), default=1.0)
-        lower = max((c for c in self.set_capacities if c < self.capacity), default=upper)
-        above, below = self._set_of(name, upper), self._set_of(name, lower)
-        if lower == upper or not above.is_floating_point():
-            return above.clone()
-        return below.lerp(above, (self.capacity - lower) / (upper - lower))
+        owned = {c: self._set_of(name, c) for c in (*self.set_capacities, 1.0)}
+        return interpolated(owned, self.capacity)
 
     def _set_of(self, name: str, capacity: float) -> Tensor:
         dense: Tensor = self._buffers[name]
@@ -102,8 +97,7 @@ class CapacityNorm(Exchanged):
     def _name_sets(self, capacities: Sequence[float]) -> None:
         self.set_capacities = tuple(capacities)
         dense = self._buffers["running_mean"]
-        units = [round(capacity * _UNIT) for capacity in capacities]
-        self._buffers[CAPACITIES] = torch.tensor(units, device=dense.device)
+        self._buffers[CAPACITIES] = capacity_units(capacities).to(dense.device)
 
     def _load_from_state_dict(
         self,
@@ -135,6 +129,26 @@ class CapacityNorm(Exchanged):
         for capacity in self.trained_capacities:
             if capacity not in self.set_capacities:
                 self.own_set(capacity)
+
+
+def interpolated(sets: Mapping[float, Tensor], capacity: float) -> Tensor:
+    """One statistic at a capacity: linear between the two nearest sets; the last one beyond them.
+
+    Args:
+        sets: The statistic by the capacity that owns it, the dense network's at 1.
+        capacity: In (0, 1].
+    """
+    upper = min(c for c in sets if c >= capacity)
+    lower = max((c for c in sets if c <= capacity), default=upper)
+    above, below = sets[upper], sets[lower]
+    if lower == upper or not above.is_floating_point():
+        return above.clone()
+    return below.lerp(above, (capacity - lower) / (upper - lower))
+
+
+def capacity_units(capacities: Iterable[float]) -> Tensor:
+    """Capacities as ``norm_capacities`` keeps them."""
+    return torch.tensor([round(capacity * _UNIT) for capacity in capacities], dtype=torch.int64)
 
 
 def stored_capacities(units: Tensor) -> list[float]:

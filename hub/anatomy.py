@@ -1,0 +1,78 @@
+"""A prunable network taken apart: which tensors are scored, which are norm statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunnet_pml.layers import SCORES, ScoredLayer
+from prunnet_pml.norms import CAPACITIES, STATISTICS, CapacityNorm
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The tensors of a prunable network, on the CPU, by their names in the plain network.
+
+    Attributes:
+        plain: Every tensor of the dense network, in the order of its state dict.
+        scores: The scores of the scored ones.
+        score_names: What those scores are called in the prunable network.
+        norms: The norm statistics, by the capacities that own them, 1 included.
+        parameters: The names of what is trained, and stored at the chosen precision.
+    """
+
+    plain: dict[str, Tensor]
+    scores: dict[str, Tensor]
+    score_names: dict[str, str]
+    norms: dict[str, dict[float, Tensor]]
+    parameters: set[str]
+
+    @property
+    def norm_capacities(self) -> tuple[float, ...]:
+        """The capacities that own norm statistics, ascending; the last one is 1."""
+        return tuple(sorted({c for sets in self.norms.values() for c in sets} | {1.0}))
+
+
+def dissect(model: nn.Module) -> Anatomy:
+    """Takes a prunable network apart.
+
+    Raises:
+        ValueError: If it shares a tensor between two names, its norms own the statistics of
+            different capacities, or a weight, a score or a statistic is not finite.
+    """
+    plain = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    _check(model, plain)
+    scores: dict[str, Tensor] = {}
+    score_names: dict[str, str] = {}
+    norms: dict[str, dict[float, Tensor]] = {}
+    for module_name, module in model.named_modules():
+        prefix = f"{module_name}." if module_name else ""
+        if isinstance(module, ScoredLayer):
+            for name, scores_name in SCORES.items():
+                if (found := plain.pop(prefix + scores_name, None)) is not None:
+                    scores[prefix + name] = found.float()
+                    score_names[prefix + name] = prefix + scores_name
+        elif isinstance(module, CapacityNorm):
+            for name in STATISTICS:
+                stacked = plain.pop(f"{prefix}capacity_{name}")
+                own = dict(zip(module.set_capacities, stacked, strict=True))
+                norms[prefix + name] = {**own, 1.0: plain[prefix + name]}
+            del plain[prefix + CAPACITIES]
+    if len({tuple(sorted(sets)) for sets in norms.values()}) > 1:
+        raise ValueError("`model` should own norm statistics of the same capacities in every norm.")
+    return Anatomy(plain, scores, score_names, norms, {n for n, _ in model.named_parameters()})
+
+
+def _check(model: nn.Module, plain: dict[str, Tensor]) -> None:
+    names: dict[int, str] = {}
+    for name, value in model.state_dict(keep_vars=True).items():
+        if id(value) in names:
+            raise ValueError(
+                f"`model` should own every tensor once. Found `{names[id(value)]}` as `{name}` too."
+            )
+        names[id(value)] = name
+    for name, value in plain.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(f"`model` should hold finite numbers. Found others in `{name}`.")

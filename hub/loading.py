@@ -1,0 +1,141 @@
+"""``from_pretrained``: a checkpoint as a network, whole or at a capacity."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from prunnet_pml.hub.architecture import build, check_fits
+from prunnet_pml.hub.assembling import Assembly, OpenBand
+from prunnet_pml.hub.errors import CheckpointError
+from prunnet_pml.hub.fields import read_json
+from prunnet_pml.hub.layout import CONFIG, band_file, scores_file
+from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.stored_file import opened
+from prunnet_pml.layers import SCORES
+from prunnet_pml.masks import check_capacity
+from prunnet_pml.network import is_prunable, make_prunable
+from prunnet_pml.norms import CAPACITIES, capacity_units
+
+
+def from_pretrained(
+    source: str | os.PathLike[str],
+    capacity: float | None = None,
+    *,
+    revision: str | None = None,
+    model: nn.Module | None = None,
+) -> nn.Module:
+    """Loads what ``save_pretrained`` saved.
+
+    Only the files that ``Manifest.files_for(capacity)`` names are read, and checked against their
+    SHA-256 first. No pickle is opened.
+
+    Args:
+        source: A folder, or a repository of the Hub.
+        capacity: In (0, 1] for the plain subnetwork, as ``prune`` gives it. None for the prunable
+            network with its scores, to train on or to prune.
+        revision: A branch, tag or commit of the repository.
+        model: The network, plain, for a checkpoint of a hand-written one. It is filled in place.
+
+    Returns:
+        The network in eval mode, float32 as it was built, at the values stored.
+
+    Raises:
+        FileNotFoundError: If the folder lacks a file that the capacity needs.
+        CheckpointError: If a file is damaged, or another than the manifest says. A ``model`` that
+            was given may be filled in part then.
+        ValueError: If ``capacity`` is not in (0, 1], needs scores that were not saved, or ``model``
+            is prunable already.
+    """
+    if capacity is not None:
+        capacity = check_capacity(capacity)
+    if model is not None and is_prunable(model):
+        raise ValueError("`model` should be a plain network: make_prunable is called on it here.")
+    if revision is not None:
+        raise ValueError(f"`revision` should be None for a folder. Found {revision!r}.")
+    folder = Path(source)
+    manifest = Manifest.read(folder)
+    with _open_bands(folder, manifest, capacity) as bands:
+        assembly = Assembly(manifest, bands, 1.0 if capacity is None else capacity)
+        assembly.check()
+        where = str(folder / CONFIG)
+        if model is None:
+            model = build(read_json(folder / CONFIG), manifest.tensors, where)
+        check_fits(model, manifest.tensors, where)
+        _fill(model, assembly)
+        if capacity is None:
+            try:
+                _add_scores(model, assembly)
+            except ValueError as error:
+                raise CheckpointError(
+                    f"{where} should describe a prunable network: {error}"
+                ) from error
+        else:
+            _warn_below_the_norms(manifest, capacity)
+    return model.eval()
+
+
+@contextmanager
+def _open_bands(
+    folder: Path, manifest: Manifest, capacity: float | None
+) -> Iterator[list[OpenBand]]:
+    needed = manifest.files_for(capacity)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(opened(folder, name, manifest)) for name in needed}
+        yield [
+            OpenBand(band, files[band_file(band)], files.get(scores_file(band)))
+            for band in manifest.bands_for(capacity)
+        ]
+
+
+@torch.no_grad()
+def _fill(model: nn.Module, assembly: Assembly) -> None:
+    """Copies the tensors in, one at a time: no second network is ever in memory."""
+    own = model.state_dict()
+    for name, value in assembly.tensors():
+        own[name].copy_(value)
+
+
+def _add_scores(model: nn.Module, assembly: Assembly) -> None:
+    """Makes the dense network prunable, with the scores and norm statistics of the checkpoint."""
+    manifest = assembly.manifest
+    scored, norms = {}, []
+    for name, record in manifest.tensors.items():
+        if record.scores:
+            scored[name] = record.scores
+        elif record.kind == "norm":
+            norms.append(name)
+    make_prunable(
+        model,
+        manifest.trained_capacities,
+        filter_fn=lambda _, name: f"{name}.weight" in scored,
+        score_bias=any(name.endswith(SCORES["bias"]) for name in scored.values()),
+        space_id=manifest.space_id,
+    )
+    state = model.state_dict()  # with the space id, beside its keys
+    for name, scores_name in scored.items():
+        state[scores_name] = assembly.scores(name)
+    owners = manifest.norm_capacities[-2::-1]
+    for name in norms:
+        module, dot, statistic = name.rpartition(".")
+        sets = assembly.norm_sets(name)
+        state[f"{module}{dot}capacity_{statistic}"] = torch.stack([sets[c] for c in owners])
+        state[f"{module}{dot}{CAPACITIES}"] = capacity_units(owners)
+    model.load_state_dict(state)
+
+
+def _warn_below_the_norms(manifest: Manifest, capacity: float) -> None:
+    smallest = manifest.norm_capacities[0]
+    if capacity < smallest and any(r.kind == "norm" for r in manifest.tensors.values()):
+        warnings.warn(
+            f"No norm statistics below capacity {smallest:g} were trained: the ones found there "
+            f"serve {capacity:g} badly. Load the prunable network (capacity None) and prune it "
+            "with `calibration`.",
+            stacklevel=3,
+        )

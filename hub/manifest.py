@@ -1,0 +1,228 @@
+"""The manifest: what a checkpoint holds, and which of its files a capacity needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from prunnet_pml.hub.errors import CheckpointError
+from prunnet_pml.hub.fields import Fields, read_json
+from prunnet_pml.hub.layout import (
+    CONFIG,
+    DENSE,
+    FORMAT,
+    band_file,
+    norms_of_band,
+    scores_file,
+)
+from prunnet_pml.masks import check_capacity
+
+BLOCK = "prunnet"
+"""The key of the manifest in ``config.json``; stock timm passes it over."""
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int64": torch.int64,
+    "int32": torch.int32,
+    "int16": torch.int16,
+    "int8": torch.int8,
+    "uint8": torch.uint8,
+    "bool": torch.bool,
+}
+"""What tensors may be of, by the manifest's name for it."""
+
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+Kind = Literal["scored", "norm", "plain"]
+
+
+@dataclass(frozen=True)
+class TensorRecord:
+    """A tensor of the plain network.
+
+    Attributes:
+        kind: ``"scored"`` tensors are cut into bands, ``"norm"`` ones (norm statistics) come once
+            per capacity, ``"plain"`` ones with the first band.
+        shape: Its shape.
+        dtype: What it is stored as.
+        scores: The name of its scores in the prunable network, if it is scored.
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    scores: str | None = None
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Size in bytes and SHA-256 of a file."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint holds.
+
+    Attributes:
+        space_id: The space that its networks embed into.
+        precision: What weights are stored as: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+        scores: What scores are stored as: ``"float32"``, ``"uint8"``, or None.
+        capacities: Those of the bands, ascending; the last one is 1.
+        trained_capacities: Those below 1 that took part in training, ascending.
+        norm_capacities: Those that own norm statistics, ascending; the last one is 1.
+        tensors: Every tensor of the plain network, by its name in the state dict.
+        files: Every file but ``config.json``, by its name in the folder.
+    """
+
+    space_id: str
+    precision: str
+    scores: str | None
+    capacities: tuple[float, ...]
+    trained_capacities: tuple[float, ...]
+    norm_capacities: tuple[float, ...]
+    tensors: Mapping[str, TensorRecord]
+    files: Mapping[str, FileRecord]
+
+    @staticmethod
+    def read(folder: str | os.PathLike[str]) -> Manifest:
+        """The manifest of a checkpoint on disk.
+
+        Raises:
+            FileNotFoundError: If there is no such folder, or no ``config.json`` in it.
+            CheckpointError: If that is damaged, or no manifest of this format.
+        """
+        file = Path(folder) / CONFIG
+        return Manifest.parse(read_json(file), str(file))
+
+    @staticmethod
+    def parse(config: Mapping[str, Any], where: str = CONFIG) -> Manifest:
+        """The manifest in what ``config.json`` holds; ``where`` is what errors call it."""
+        if BLOCK not in config:
+            raise CheckpointError(
+                f"{where} should have a {BLOCK!r} block, see save_pretrained. Found a checkpoint "
+                "of a plain network: load it with timm, then make_prunable."
+            )
+        block = Fields(config[BLOCK], f"{where}: {BLOCK!r}")
+        if block.whole("format") != FORMAT:
+            raise CheckpointError(
+                f"{where} should be of format {FORMAT}. Found format {block.whole('format')}: "
+                "a newer prunnet_pml may read it."
+            )
+        manifest = Manifest(
+            space_id=block.text("space_id"),
+            precision=block.one_of("precision", PRECISIONS),
+            scores=block.one_of("scores", ("float32", "uint8", None)),
+            capacities=block.capacities("capacities", dense=True),
+            trained_capacities=block.capacities("trained_capacities", dense=False),
+            norm_capacities=block.capacities("norm_capacities", dense=True),
+            tensors={name: _tensor(found) for name, found in block.objects("tensors").items()},
+            files={
+                name: FileRecord(found.whole("bytes"), found.text("sha256"))
+                for name, found in block.objects("files").items()
+            },
+        )
+        expected = {*manifest._all_files()}
+        if not expected <= manifest.files.keys() <= {*expected, DENSE}:
+            raise CheckpointError(
+                f"{where}: `files` should be {sorted(expected)}. Found {sorted(manifest.files)}."
+            )
+        return manifest
+
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`parse` parses."""
+        return {
+            "format": FORMAT,
+            "space_id": self.space_id,
+            "precision": self.precision,
+            "scores": self.scores,
+            "capacities": [*self.capacities],
+            "trained_capacities": [*self.trained_capacities],
+            "norm_capacities": [*self.norm_capacities],
+            "files": {
+                name: {"bytes": record.size, "sha256": record.sha256}
+                for name, record in self.files.items()
+            },
+            "tensors": {
+                name: {
+                    "kind": record.kind,
+                    "shape": [*record.shape],
+                    "dtype": str(record.dtype).removeprefix("torch."),
+                    **({"scores": record.scores} if record.scores else {}),
+                }
+                for name, record in self.tensors.items()
+            },
+        }
+
+    def files_for(self, capacity: float | None) -> list[str]:
+        """The files, beside ``config.json``, that ``from_pretrained`` reads for a capacity.
+
+        Args:
+            capacity: In (0, 1], or None for the prunable network with its scores.
+
+        Raises:
+            ValueError: If ``capacity`` is out of range, or needs scores and there are none.
+        """
+        bands = self.bands_for(capacity)
+        files = [band_file(band) for band in bands]
+        if capacity is None:
+            self._check_scores("None, the prunable network,")
+            return files + [scores_file(band) for band in bands]
+        if check_capacity(capacity) != bands[-1]:
+            self._check_scores(f"{capacity:g}")
+            files.append(scores_file(bands[-1]))
+        return files
+
+    def bands_for(self, capacity: float | None) -> list[float]:
+        """The capacities of the bands that hold what a capacity keeps; None for all."""
+        wanted = 1.0 if capacity is None else check_capacity(capacity)
+        last = min(band for band in self.capacities if band >= wanted)
+        return [band for band in self.capacities if band <= last]
+
+    def norms_of(self, band: float) -> list[float]:
+        """The capacities whose norm statistics come with a band."""
+        return norms_of_band(band, self.capacities, self.norm_capacities)
+
+    def bytes_for(self, capacity: float | None) -> int:
+        """The size of :meth:`files_for`, in bytes."""
+        return sum(self.files[name].size for name in self.files_for(capacity))
+
+    def missing(self, folder: str | os.PathLike[str], capacity: float | None) -> list[str]:
+        """Those of :meth:`files_for` that a folder lacks, or has in another size."""
+        return [
+            name
+            for name in self.files_for(capacity)
+            if not (file := Path(folder) / name).is_file()
+            or file.stat().st_size != self.files[name].size
+        ]
+
+    def _all_files(self) -> list[str]:
+        return self.files_for(None if self.scores else 1.0)
+
+    def _check_scores(self, wanted: str) -> None:
+        if self.scores is None:
+            stored = ", ".join(f"{capacity:g}" for capacity in self.capacities)
+            raise ValueError(
+                f"`capacity` should be one of {stored}: the checkpoint has no scores to tell "
+                f"others. Found {wanted.rstrip(',')}."
+            )
+
+
+def _tensor(found: Fields) -> TensorRecord:
+    kind = found.one_of("kind", ("scored", "norm", "plain"))
+    return TensorRecord(
+        kind,
+        found.shape("shape"),
+        DTYPES[found.one_of("dtype", DTYPES)],
+        found.text("scores") if kind == "scored" else None,
+    )

@@ -1,0 +1,82 @@
+"""Folders that are either the old ones or the new ones: written beside, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prunnet_pml.hub.errors import CheckpointError
+from prunnet_pml.hub.fields import read_json
+from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
+from prunnet_pml.hub.manifest import BLOCK
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside ``folder``, which it replaces at the end; on an error it is gone.
+
+    What else lies in the old checkpoint, such as a card or a ``.git``, comes along. Whoever is
+    killed between two renames leaves the old folder as ``.<name>-before-...``, complete.
+
+    Raises:
+        ValueError: If ``folder`` is a file, or holds something but no checkpoint of ours.
+    """
+    folder = Path(os.path.abspath(folder))
+    _check_replaceable(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{folder.name}-saving-", dir=folder.parent, ignore_cleanup_errors=True
+    ) as name:
+        new, before = Path(name) / folder.name, Path(name.replace("-saving-", "-before-"))
+        new.mkdir()
+        yield new
+        if not folder.exists():
+            new.rename(folder)
+            return
+        _bring_along(folder, new)
+        shutil.copystat(folder, new)
+        folder.rename(before)
+        try:
+            new.rename(folder)
+        except OSError:
+            before.rename(folder)
+            raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _check_replaceable(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ValueError(f"`folder` should be a folder. Found {folder}, which is none.")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    try:
+        ours = BLOCK in read_json(folder / CONFIG)
+    except (CheckpointError, FileNotFoundError):
+        ours = False
+    if not ours:
+        raise ValueError(
+            f"`folder` should be new, empty, or a checkpoint of ours to replace. Found {folder} "
+            "with other files in it."
+        )
+
+
+def _bring_along(old: Path, new: Path) -> None:
+    """Links what isn't ours into the new folder, so that it costs no disk; or copies it."""
+    for entry in old.iterdir():
+        if entry.name in (CONFIG, DENSE, FOLDER):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, new / entry.name, symlinks=True, copy_function=_link)
+        else:
+            _link(entry, new / entry.name)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target, follow_symlinks=False)

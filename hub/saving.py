@@ -1,0 +1,135 @@
+"""``save_pretrained``: a prunable network as a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from prunnet_pml.hub.anatomy import Anatomy, dissect
+from prunnet_pml.hub.architecture import timm_config
+from prunnet_pml.hub.bands import Contents, cut
+from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER, ROLE
+from prunnet_pml.hub.manifest import (
+    BLOCK,
+    DTYPES,
+    PRECISIONS,
+    FileRecord,
+    Kind,
+    Manifest,
+    TensorRecord,
+)
+from prunnet_pml.hub.replacing import replacing_folder
+from prunnet_pml.hub.stored_file import sha256
+from prunnet_pml.masks import check_capacities
+from prunnet_pml.network import trained_capacities
+from prunnet_pml.space import SPACE_ID, space_id
+
+
+def save_pretrained(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    capacities: Iterable[float] | None = None,
+    precision: str = "float32",
+    scores: str | None = "float32",
+    dense: bool = True,
+) -> Manifest:
+    """Saves a prunable network so that each device loads, or downloads, its share.
+
+    The folder is a Hub repository: ``config.json`` and ``model.safetensors`` are the dense network
+    as stock timm loads it; ``prunnet/`` holds it cut into bands, one a capacity, each with what it
+    adds over the one below. ``hub/FORMAT.md`` describes every byte. It is written whole or not at
+    all: a checkpoint that lies there already is replaced at the end.
+
+    Args:
+        model: A prunable network.
+        folder: Where to. New, empty, or a checkpoint to replace.
+        capacities: Those of the bands, by default the trained ones. 1 is always added.
+        precision: What weights are stored as: ``"float32"``, ``"float16"`` or ``"bfloat16"``. Norm
+            statistics and other buffers are stored as they are.
+        scores: What scores are stored as: ``"float32"``, ``"uint8"`` (up to 128 levels a band and
+            tensor; the bands stay exact), or None. Capacities between the bands need them, and
+            training on.
+        dense: Whether to write ``model.safetensors``. Without it the folder is about half as
+            large, and only prunnet_pml loads it.
+
+    Returns:
+        What was saved.
+
+    Raises:
+        ValueError: If an argument is out of its range, ``model`` is not prunable, holds numbers
+            that are not finite (at the precision chosen), or ``folder`` holds something else.
+        OSError: If the disk is full, say. What was there before is still there.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"`precision` should be one of {PRECISIONS}. Found {precision!r}.")
+    if scores not in ("float32", "uint8", None):
+        raise ValueError(f"`scores` should be 'float32', 'uint8' or None. Found {scores!r}.")
+    trained = trained_capacities(model)
+    bands = check_capacities(trained if capacities is None else capacities, dense=True)
+    anatomy = _rounded(dissect(model), DTYPES[precision])
+    space = space_id(model)
+    manifest = Manifest(
+        space,
+        precision,
+        scores,
+        tuple(sorted({*bands, 1.0})),
+        trained[::-1],
+        anatomy.norm_capacities,
+        {name: _record(anatomy, name) for name in anatomy.plain},
+        {},
+    )
+    shapes = {name: value.shape for name, value in anatomy.plain.items()}
+    with replacing_folder(Path(folder)) as temporary:
+        (temporary / FOLDER).mkdir()
+        config = timm_config(model, shapes, temporary / CONFIG)
+        files = {}
+        for name, contents in cut(anatomy, manifest.capacities, scores):
+            files[name] = _write(temporary, name, contents, space)
+        if dense:
+            files[DENSE] = _write(temporary, DENSE, anatomy.plain, space)
+        manifest = replace(manifest, files=files)
+        _write_config({**config, BLOCK: manifest.to_json()}, temporary / CONFIG)
+    return manifest
+
+
+def _rounded(anatomy: Anatomy, dtype: torch.dtype) -> Anatomy:
+    plain = dict(anatomy.plain)
+    for name in anatomy.parameters & plain.keys():
+        if plain[name].is_floating_point():
+            plain[name] = plain[name].to(dtype)
+            if not torch.isfinite(plain[name]).all():
+                raise ValueError(
+                    f"`precision` should be one that holds `{name}`. Found {dtype}, in which it "
+                    "overflows: choose bfloat16 or float32."
+                )
+    return replace(anatomy, plain=plain)
+
+
+def _record(anatomy: Anatomy, name: str) -> TensorRecord:
+    kind: Kind = "scored" if name in anatomy.scores else "plain"
+    if name in anatomy.norms:
+        kind = "norm"
+    value = anatomy.plain[name]
+    return TensorRecord(kind, tuple(value.shape), value.dtype, anatomy.score_names.get(name))
+
+
+def _write(folder: Path, name: str, contents: Contents, space: str) -> FileRecord:
+    file = folder / name
+    metadata = {"format": "pt", SPACE_ID: space, ROLE: name}
+    save_file({key: value.contiguous() for key, value in contents.items()}, file, metadata)
+    return FileRecord(file.stat().st_size, sha256(file))
+
+
+def _write_config(config: dict[str, Any], file: Path) -> None:
+    """One line a key: the manifest has a line per tensor otherwise, and more."""
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in config.items()]
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
