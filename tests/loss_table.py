@@ -33,6 +33,7 @@ ARGUMENTS = {
     "ProxyNCALoss": CLASSIFIER,
     "RankedListLoss": {"margin": 0.4, "Tn": 1},
     "SoftTripleLoss": CLASSIFIER,
+    "SoftmaxLoss": CLASSIFIER,
     "SphereFaceLoss": CLASSIFIER,
     "SubCenterArcFaceLoss": CLASSIFIER,
 }

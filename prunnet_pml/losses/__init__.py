@@ -5,7 +5,8 @@ pytorch-metric-learning. The others are the losses of the literature on compatib
 are losses of PML themselves and go alone, with a frozen old model, or inside of a
 ``CompatibleLoss``:
 
-- with class weights: ``EvidentialLoss`` (SFSC), and ``InfluenceLoss`` (BCT) with frozen ones;
+- with class weights: ``SoftmaxLoss`` (PrunNet), ``EvidentialLoss`` (SFSC), and ``InfluenceLoss``
+  (BCT) with frozen ones;
 - of pairs and triplets with references: ``AsymmetricContrastiveLoss``, ``AsymmetricTripletLoss``
   (AML);
 - of every image with its reference: ``AsymmetricRegressionLoss`` (AML),
@@ -20,6 +21,7 @@ from prunnet_pml.losses.evidential_loss import EvidentialLoss
 from prunnet_pml.losses.feature_distillation_loss import FeatureDistillationLoss
 from prunnet_pml.losses.influence_loss import InfluenceLoss
 from prunnet_pml.losses.relation_distillation_loss import RelationDistillationLoss
+from prunnet_pml.losses.softmax_loss import SoftmaxLoss
 
 __all__ = [
     "AsymmetricContrastiveLoss",
@@ -30,4 +32,5 @@ __all__ = [
     "FeatureDistillationLoss",
     "InfluenceLoss",
     "RelationDistillationLoss",
+    "SoftmaxLoss",
 ]

@@ -72,7 +72,7 @@ def register(
 
     @functools.wraps(cls, updated=())
     def construct(**arguments: Any) -> Any:  # noqa: ANN401
-        found = {k: build(v, parts or registry) for k, v in arguments.items()}
+        found = {k: build(v, registry if parts is None else parts) for k, v in arguments.items()}
         return cls(**found)
 
     registry.register_module(name=cls.__name__, module=construct)

@@ -40,6 +40,7 @@ def load_config(name_or_path: str | Path, options: Iterable[str] = ()) -> Config
     Args:
         name_or_path: A name among :func:`bundled_configs`, or the path of a config of your own.
         options: What to change, as of OpenMMLab's ``--cfg-options``: ``"train_cfg.max_epochs=2"``.
+            ``data_root`` moves every data set that lies there.
 
     Returns:
         mmengine's config.
@@ -66,11 +67,23 @@ def load_config(name_or_path: str | Path, options: Iterable[str] = ()) -> Config
         config = Config.fromfile(path)
     except (SyntaxError, OSError) as error:  # OSError: of a type that mmengine doesn't read
         raise ValueError(f"`config` should be a config of mmengine. Found {error}") from error
+    data_root = config.get("data_root")
     try:
         config.merge_from_dict(_parsed(options, config))
     except (AssertionError, AttributeError, KeyError, TypeError) as error:  # mmengine's
         raise ValueError(f"`cfg-options` should fit the config. Found: {error}") from error
+    if config.get("data_root") != data_root:
+        _move_data(config, data_root, str(config.data_root))
     return config
+
+
+def _move_data(config: Any, old: str, new: str) -> None:  # noqa: ANN401 (mmengine is untyped)
+    """Moves the data sets: they read ``data_root`` when the file was, before it was changed."""
+    for key, value in config.items():
+        if key == "root" and value == old:
+            config[key] = new
+        elif isinstance(value, dict):
+            _move_data(value, old, new)
 
 
 def _parsed(options: Iterable[str], config: Config) -> dict[str, Any]:

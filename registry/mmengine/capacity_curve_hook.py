@@ -25,10 +25,10 @@ class CapacityCurveHook(Hook):
     as PNG files in ``vis_data/vis_image``.
 
     Args:
-        metric: One of :data:`prunnet_pml.evaluation.METRICS`.
+        metric: One of the matrix's metrics; by default its first, R@1 where no protocol has others.
     """
 
-    def __init__(self, metric: str = "recall_at_1") -> None:
+    def __init__(self, metric: str | None = None) -> None:
         self.metric = metric
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:  # noqa: ANN401
@@ -48,9 +48,10 @@ class CapacityCurveHook(Hook):
             raise ValueError(
                 f"`val_evaluator` should have a prunnet_pml.CompatibilityMetric. Found {names}."
             )
+        metric = self.metric or next(iter(found[0].values))
         figures = {
-            "capacity_curve": plot_capacity_curve(found[0], self.metric),
-            "compatibility_matrix": found[0].plot(self.metric),
+            "capacity_curve": plot_capacity_curve(found[0], metric),
+            "compatibility_matrix": found[0].plot(metric),
         }
         for name, figure in figures.items():
             runner.visualizer.add_image(name, _pixels(figure), step=runner.iter)

@@ -59,7 +59,7 @@ OPTIM_WRAPPERS = ScopedRegistry(
     mmengine.OPTIM_WRAPPERS, "conflict_aware_optim_wrapper", "slimmable_optim_wrapper"
 )
 TASK_UTILS = ScopedRegistry(mmengine.TASK_UTILS, "integrators")
-DATASETS = ScopedRegistry(mmengine.DATASETS, "datasets")
+DATASETS = ScopedRegistry(mmengine.DATASETS, "datasets", "query_and_gallery")
 DATA_SAMPLERS = ScopedRegistry(mmengine.DATA_SAMPLERS, "samplers")
 TRANSFORMS = ScopedRegistry(mmengine.TRANSFORMS, "transforms")
 METRICS = ScopedRegistry(mmengine.METRICS, "compatibility_metric")
