@@ -77,7 +77,7 @@ class SlimmableEmbedder(BaseModel):
         self,
         images: Tensor,
         labels: Tensor | None = None,
-        mode: Literal["tensor", "predict"] = "tensor",
+        mode: Literal["tensor", "loss", "predict"] = "tensor",
     ) -> Any:  # noqa: ANN401
         """Embeds a batch.
 
@@ -86,9 +86,15 @@ class SlimmableEmbedder(BaseModel):
             labels: ``[b]``.
             mode: ``"tensor"``: embeddings ``[b, d]`` at the current width. ``"predict"``: what
                 ``CompatibilityMetric`` reads, at every capacity.
+
+        Raises:
+            RuntimeError: If ``mode`` is ``"loss"``, as under mmengine's wrapper for several
+                processes: there is a loss per capacity.
         """
         if mode == "tensor":
             return self.backbone(images)
+        if mode == "loss":
+            raise RuntimeError("A SlimmableEmbedder should train on one process. Found a wrapper.")
         found = {c: set_width(self.backbone, c)(images) for c in self.capacities}
         set_width(self.backbone, 1.0)
         return predictions(found, labels)

@@ -188,6 +188,8 @@ def test_a_slimmable_network_trains_all_widths(tmp_path: Path) -> None:
     assert metric.matrix.query_capacities == (1.0, 0.5, 0.25)
     with pytest.raises(ValueError, match=r"SlimmableOptimWrapper\. Found NoneType"):
         runner.model.train_step(None, None)
+    with pytest.raises(RuntimeError, match=r"on one process"):
+        runner.model(torch.rand(1, 1, 32, 32), mode="loss")
     wrapper = {"accumulative_counts": 2}
     with pytest.raises(ValueError, match=r"`accumulative_counts` should be 1\. Found 2"):
         type(runner.optim_wrapper)(runner.optim_wrapper.optimizer, **wrapper)
