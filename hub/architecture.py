@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from prunnet_pml.hub.errors import CheckpointError
-from prunnet_pml.hub.manifest import TensorRecord
+from prunnet_pml.hub.records import TensorRecord
 
 _LARGEST = 1 << 20
 """Largest whole number in a configuration: classes, pixels, channels, blocks."""

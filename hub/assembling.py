@@ -14,7 +14,8 @@ from torch import Tensor
 
 from prunnet_pml.hub.coding import Mask, join_values, restore, unpack_mask
 from prunnet_pml.hub.layout import part, statistic
-from prunnet_pml.hub.manifest import Manifest, TensorRecord
+from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.records import TensorRecord
 from prunnet_pml.hub.stored_file import StoredFile
 from prunnet_pml.masks import threshold_rank
 from prunnet_pml.norms import interpolated
@@ -90,7 +91,9 @@ class Assembly:
         record = self.manifest.tensors[name]
         found = torch.zeros(math.prod(record.shape))
         for band, member in self._members(name, found.numel()):
-            found[torch.from_numpy(member)] = self._stored_scores(band, name, int(member.sum()))
+            if band.scores is not None:
+                stored = self._stored_scores(band.scores, name, int(member.sum()))
+                found[torch.from_numpy(member)] = stored
         return found.view(record.shape)
 
     def _pruned(self, name: str, record: TensorRecord) -> Tensor:
@@ -101,8 +104,8 @@ class Assembly:
             values = self._values(band, name, size, record.dtype)
             kept += size
             self._check_kept(band, name, kept, found.numel())
-            if self.capacity < band.capacity:
-                scores = self._stored_scores(band, name, size).abs().numpy()
+            if band.scores is not None and self.capacity < band.capacity:
+                scores = self._stored_scores(band.scores, name, size).abs().numpy()
                 chosen = _highest(scores, found.numel() - kept, found.numel(), self.capacity)
                 member[member] = chosen
                 values = values[torch.from_numpy(chosen)]
@@ -130,10 +133,7 @@ class Assembly:
             raise band.values.error(f"should hold finite numbers. Found others in `{name}`.")
         return values
 
-    def _stored_scores(self, band: OpenBand, name: str, size: int) -> Tensor:
-        file = band.scores
-        if file is None:
-            raise AssertionError("scores are opened where they are read")
+    def _stored_scores(self, file: StoredFile, name: str, size: int) -> Tensor:
         if part(name, "scores") in file:
             return file.read(part(name, "scores"), torch.float32, (size,))
         codes = file.read(part(name, "codes"), _BYTE, (size,))

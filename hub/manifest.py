@@ -2,72 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
-
-from prunnet_pml.hub.errors import CheckpointError
+from prunnet_pml.hub.errors import AGAIN, CheckpointError
 from prunnet_pml.hub.fields import Fields, read_json
-from prunnet_pml.hub.layout import (
-    CONFIG,
-    DENSE,
-    FORMAT,
-    band_file,
-    norms_of_band,
-    scores_file,
-)
+from prunnet_pml.hub.layout import CONFIG, DENSE, FORMAT, band_file, norms_of_band, scores_file
+from prunnet_pml.hub.records import FileRecord, TensorRecord
 from prunnet_pml.masks import check_capacity
 
 BLOCK = "prunnet"
 """The key of the manifest in ``config.json``; stock timm passes it over."""
 
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "int64": torch.int64,
-    "int32": torch.int32,
-    "int16": torch.int16,
-    "int8": torch.int8,
-    "uint8": torch.uint8,
-    "bool": torch.bool,
-}
-"""What tensors may be of, by the manifest's name for it."""
-
 PRECISIONS = ("float32", "float16", "bfloat16")
-
-Kind = Literal["scored", "norm", "plain"]
-
-
-@dataclass(frozen=True)
-class TensorRecord:
-    """A tensor of the plain network.
-
-    Attributes:
-        kind: ``"scored"`` tensors are cut into bands, ``"norm"`` ones (norm statistics) come once
-            per capacity, ``"plain"`` ones with the first band.
-        shape: Its shape.
-        dtype: What it is stored as.
-        scores: The name of its scores in the prunable network, if it is scored.
-    """
-
-    kind: Kind
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    scores: str | None = None
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """Size in bytes and SHA-256 of a file."""
-
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -119,6 +71,10 @@ class Manifest:
                 f"{where} should be of format {FORMAT}. Found format {block.whole('format')}: "
                 "a newer prunnet_pml may read it."
             )
+        if block.text("checksum") != _checksum(block.values):
+            raise CheckpointError(
+                f"{where}: the {BLOCK!r} block should be as it was saved. Found another. {AGAIN}"
+            )
         manifest = Manifest(
             space_id=block.text("space_id"),
             precision=block.one_of("precision", PRECISIONS),
@@ -126,11 +82,10 @@ class Manifest:
             capacities=block.capacities("capacities", dense=True),
             trained_capacities=block.capacities("trained_capacities", dense=False),
             norm_capacities=block.capacities("norm_capacities", dense=True),
-            tensors={name: _tensor(found) for name, found in block.objects("tensors").items()},
-            files={
-                name: FileRecord(found.whole("bytes"), found.text("sha256"))
-                for name, found in block.objects("files").items()
+            tensors={
+                name: TensorRecord.parse(found) for name, found in block.objects("tensors").items()
             },
+            files={name: FileRecord.parse(found) for name, found in block.objects("files").items()},
         )
         expected = {*manifest._all_files()}
         if not expected <= manifest.files.keys() <= {*expected, DENSE}:
@@ -141,7 +96,7 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """What :meth:`parse` parses."""
-        return {
+        block = {
             "format": FORMAT,
             "space_id": self.space_id,
             "precision": self.precision,
@@ -149,20 +104,10 @@ class Manifest:
             "capacities": [*self.capacities],
             "trained_capacities": [*self.trained_capacities],
             "norm_capacities": [*self.norm_capacities],
-            "files": {
-                name: {"bytes": record.size, "sha256": record.sha256}
-                for name, record in self.files.items()
-            },
-            "tensors": {
-                name: {
-                    "kind": record.kind,
-                    "shape": [*record.shape],
-                    "dtype": str(record.dtype).removeprefix("torch."),
-                    **({"scores": record.scores} if record.scores else {}),
-                }
-                for name, record in self.tensors.items()
-            },
+            "files": {name: record.to_json() for name, record in self.files.items()},
+            "tensors": {name: record.to_json() for name, record in self.tensors.items()},
         }
+        return {**block, "checksum": _checksum(block)}
 
     def files_for(self, capacity: float | None) -> list[str]:
         """The files, beside ``config.json``, that ``from_pretrained`` reads for a capacity.
@@ -218,11 +163,8 @@ class Manifest:
             )
 
 
-def _tensor(found: Fields) -> TensorRecord:
-    kind = found.one_of("kind", ("scored", "norm", "plain"))
-    return TensorRecord(
-        kind,
-        found.shape("shape"),
-        DTYPES[found.one_of("dtype", DTYPES)],
-        found.text("scores") if kind == "scored" else None,
-    )
+def _checksum(block: Mapping[str, Any]) -> str:
+    """SHA-256 of the block without its checksum: keys sorted, no spaces, ASCII."""
+    others = {key: value for key, value in block.items() if key != "checksum"}
+    text = json.dumps(others, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from prunnet_pml.hub.errors import AGAIN, CheckpointError
 from prunnet_pml.hub.layout import ROLE
-from prunnet_pml.hub.manifest import FileRecord, Manifest
+from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.records import FileRecord
 from prunnet_pml.space import SPACE_ID
 
 _DTYPES = {
