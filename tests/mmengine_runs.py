@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def config(folder: Path, **changes: Any) -> Config:  # noqa: ANN401
         "log_level": "ERROR",
     }  # fmt: skip
     found = Config(settings)
-    found.merge_from_dict(changes)
+    found.merge_from_dict(copy.deepcopy(changes))  # which takes out `_delete_`
     return found
 
 

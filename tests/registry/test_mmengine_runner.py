@@ -130,19 +130,48 @@ def test_a_checkpoint_opens_without_trust_only_if_the_hook_saved_it(
         assert torch.load(file, weights_only=True)["meta"]["epoch"] == 1
 
 
-def test_a_resumed_training_ends_at_the_same_weights_to_the_bit(tmp_path: Path) -> None:
-    whole = train(config(tmp_path / "whole"))
-    changes = {"load_from": str(tmp_path / "whole" / "epoch_1.pth"), "resume": True}
+BY_ITERATION = {
+    "train_cfg": {"_delete_": True, "by_epoch": False, "max_iters": 6, "val_interval": 1},
+    "train_dataloader.sampler": {"type": "InfiniteSampler"},
+    "param_scheduler": None,
+    "default_hooks.checkpoint": {"by_epoch": False, "interval": 2},
+    "optim_wrapper.accumulative_counts": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "half", "end"),
+    [({}, "epoch_1.pth", 8), (BY_ITERATION, "iter_2.pth", 6)],
+    ids=["by epoch", "by iteration"],
+)
+def test_a_resumed_training_ends_at_the_same_weights_to_the_bit(
+    changes: dict[str, Any], half: str, end: int, tmp_path: Path
+) -> None:
+    changes = {"model.backbone.drop_rate": 0.2, **changes}
+    whole = train(config(tmp_path / "whole", **changes))
+    changes |= {"load_from": str(tmp_path / "whole" / half), "resume": True}
     resumed = Runner.from_cfg(config(tmp_path / "resumed", **changes))
     before = state(resumed)
     resumed.train()
-    assert resumed.epoch == 2
+    assert resumed.iter == end
     assert_equal(state(whole), state(resumed))
     assert not before["backbone.conv1.0.scores"].equal(state(resumed)["backbone.conv1.0.scores"])
     assert space_id(resumed.model.backbone) == space_id(whole.model.backbone)
     one, other = (r.message_hub.log_scalars["train/loss"].data[0] for r in (whole, resumed))
     assert one.tolist() == other.tolist()
     assert resumed.optim_wrapper.optimizer._steps == whole.optim_wrapper.optimizer._steps
+
+
+def test_a_checkpoint_of_other_capacities_than_the_configs_is_a_warning(tmp_path: Path) -> None:
+    """mmengine copies tensors by functions of its own."""
+    train(config(tmp_path, train_cfg={"max_epochs": 1, "by_epoch": True}))
+    runner = Runner.from_cfg(config(tmp_path / "other", **{"model.capacities": (0.6, 0.45)}))
+    message = r"not trained at the capacities \[0\.45\].* trained at the capacities \[0\.3\]"
+    with pytest.warns(UserWarning, match=message):
+        runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
+    mean, means = (state(runner)[f"backbone.bn1.{n}running_mean"] for n in ("", "capacity_"))
+    torch.testing.assert_close(means[2], (means[0] + means[1]) / 2)  # at 0.45
+    assert not means[0].equal(mean)
 
 
 def test_calibrated_norms_are_in_the_checkpoint_and_draw_nothing(tmp_path: Path) -> None:
