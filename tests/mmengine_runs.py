@@ -16,6 +16,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from prunnet_pml.registry.mmengine.running import join_processes
+
 CAPACITIES = (1.0, 0.6, 0.3)
 ACCUMULATED = 2
 MAX_NORM = 0.5
@@ -131,7 +133,7 @@ def train_without_batch_norm(folder: str, world: int = 1) -> dict[str, Any]:
 
 if __name__ == "__main__":
     [given] = sys.argv[1:]
-    dist.init_process_group("gloo")
+    join_processes()
     seen = train_without_batch_norm(f"{given}/run", dist.get_world_size())
     torch.save(seen, f"{given}/{dist.get_rank()}.pt")
     dist.destroy_process_group()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmengine.model import MMDistributedDataParallel
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunnet_pml.registry.mmengine.prunable_embedder import PrunableEmbedder
 from prunnet_pml.registry.mmengine.registries import MODEL_WRAPPERS
@@ -22,6 +22,10 @@ class PrunableDistributedDataParallel(MMDistributedDataParallel):
         device_ids: As mmengine gives them; of no use on a CPU.
         find_unused_parameters: On: subnetworks don't train the loss's class weights.
         **kwargs: As of ``MMDistributedDataParallel``.
+
+    Raises:
+        ValueError: If the Runner's ``sync_bn`` has replaced the norms of ``module``, and with them
+            the statistics of every capacity.
     """
 
     def __init__(
@@ -31,6 +35,11 @@ class PrunableDistributedDataParallel(MMDistributedDataParallel):
         find_unused_parameters: bool = True,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
+        if any(type(layer) is nn.SyncBatchNorm for layer in module.modules()):
+            raise ValueError(
+                "`sync_bn` should be None: it takes the norm statistics of every capacity away. "
+                "Found SyncBatchNorm. Give a backbone that was converted before."
+            )
         on_cpu = next(module.parameters()).device.type == "cpu"
         super().__init__(
             module,

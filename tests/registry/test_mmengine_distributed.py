@@ -11,6 +11,11 @@ from typing import Any
 import mmengine_runs
 import pytest
 import torch
+from mmengine.registry import MODELS
+
+from prunnet_pml.registry.mmengine.prunable_distributed_data_parallel import (
+    PrunableDistributedDataParallel,
+)
 
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
 
@@ -44,6 +49,13 @@ def test_half_batches_integrate_to_the_gradient_of_the_whole_batch(
     for step in range(1, mmengine_runs.COMPARED_STEPS + 1):
         norms = [value.norm() for name, value in alone.items() if name.startswith(f"{step} ")]
         assert torch.stack(norms).norm().item() == pytest.approx(mmengine_runs.MAX_NORM, rel=1e-4)
+
+
+def test_sync_bn_is_refused_since_it_drops_what_every_capacity_knows() -> None:
+    model = MODELS.build(mmengine_runs.config(Path()).model)
+    replaced = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    with pytest.raises(ValueError, match="`sync_bn` should be None"):
+        PrunableDistributedDataParallel(replaced)
 
 
 def test_the_main_process_scores_all_images(processes: list[Any]) -> None:
