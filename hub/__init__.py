@@ -6,11 +6,27 @@
 
 ``save_pretrained`` cuts the network into bands, one a capacity; ``from_pretrained`` reads those
 that a capacity needs. ``FORMAT.md`` beside this file describes every byte.
+
+A repository of the Hugging Face Hub is such a folder: ``push_to_hub`` makes one, with a card;
+``from_pretrained`` takes its name too, and downloads no more than it reads. ``download`` and
+``upgrade`` do so for a folder of one's own.
 """
 
+from prunnet_pml.hub.card import write_card
+from prunnet_pml.hub.downloading import download, upgrade
 from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.loading import from_pretrained
 from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.pushing import push_to_hub
 from prunnet_pml.hub.saving import save_pretrained
 
-__all__ = ["CheckpointError", "Manifest", "from_pretrained", "save_pretrained"]
+__all__ = [
+    "CheckpointError",
+    "Manifest",
+    "download",
+    "from_pretrained",
+    "push_to_hub",
+    "save_pretrained",
+    "upgrade",
+    "write_card",
+]

@@ -13,6 +13,7 @@ from torch import nn
 
 from prunnet_pml.hub.architecture import build, check_fits
 from prunnet_pml.hub.assembling import Assembly, OpenBand
+from prunnet_pml.hub.downloading import download
 from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.fields import read_json
 from prunnet_pml.hub.layout import CONFIG, band_file, scores_file
@@ -37,7 +38,8 @@ def from_pretrained(
     SHA-256 first. No pickle is opened.
 
     Args:
-        source: A folder, or a repository of the Hub.
+        source: A folder, or a repository of the Hub, from which :func:`prunnet_pml.hub.download`
+            fetches what is not in the cache. Private ones need ``hf auth login`` or ``HF_TOKEN``.
         capacity: In (0, 1] for the plain subnetwork, as ``prune`` gives it. None for the prunable
             network with its scores, to train on or to prune.
         revision: A branch, tag or commit of the repository.
@@ -48,6 +50,7 @@ def from_pretrained(
 
     Raises:
         FileNotFoundError: If the folder lacks a file that the capacity needs.
+        huggingface_hub.errors.HfHubHTTPError: As ``download``, with what to do.
         CheckpointError: If a file is damaged, or another than the manifest says. A ``model`` that
             was given may be filled in part then.
         ValueError: If ``capacity`` is not in (0, 1], needs scores that were not saved, or ``model``
@@ -57,9 +60,7 @@ def from_pretrained(
         capacity = check_capacity(capacity)
     if model is not None and is_prunable(model):
         raise ValueError("`model` should be a plain network: make_prunable is called on it here.")
-    if revision is not None:
-        raise ValueError(f"`revision` should be None for a folder. Found {revision!r}.")
-    folder = Path(source)
+    folder = download(source, capacity, revision=revision)
     manifest = Manifest.read(folder)
     with _open_bands(folder, manifest, capacity) as bands:
         assembly = Assembly(manifest, bands, 1.0 if capacity is None else capacity)

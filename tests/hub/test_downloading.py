@@ -1,0 +1,193 @@
+"""Downloads over HTTP: only what a capacity needs, once, whatever happens to the connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hub_endpoint import READER, Endpoint
+from hub_repository import Repository
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from torch import nn
+
+from prunnet_pml import prune
+from prunnet_pml.hub import Manifest, download, from_pretrained, push_to_hub, upgrade
+
+NAME = "team/net"
+
+
+@pytest.fixture
+def pushed(hub: Endpoint, saved: Path) -> Endpoint:
+    push_to_hub(saved, NAME, tag="v1")
+    hub.forget()
+    return hub
+
+
+def bands(hub: Endpoint) -> set[str]:
+    return {name for name in hub.downloads() if name.startswith(("prunnet/", "model."))}
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_capacity_downloads_what_it_needs_and_no_more(
+    pushed: Endpoint, saved: Path, network: nn.Module
+) -> None:
+    device = from_pretrained(NAME, 0.2)
+    assert same(device, prune(network, 0.2))
+    manifest = Manifest.read(saved)
+    assert bands(pushed) == set(manifest.files_for(0.2)) - {"config.json"}
+    sent = sum(pushed.sent[name] for name in bands(pushed))
+    assert sent <= manifest.bytes_for(0.2) < 0.3 * (saved / "model.safetensors").stat().st_size
+
+
+def test_a_larger_capacity_downloads_the_difference(
+    pushed: Endpoint, saved: Path, network: nn.Module
+) -> None:
+    from_pretrained(NAME, 0.2)
+    first = bands(pushed)
+    pushed.forget()
+    assert same(from_pretrained(NAME, 0.4), prune(network, 0.4))
+    assert bands(pushed) == set(Manifest.read(saved).files_for(0.4)) - first - {"config.json"}
+
+
+def test_a_folder_is_upgraded_from_the_commit_it_came_from(
+    pushed: Endpoint, network: nn.Module, tmp_path: Path
+) -> None:
+    folder = download(NAME, 0.2, folder=tmp_path / "device")
+    assert folder == tmp_path / "device"
+    expected = prune(network, 0.4)
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    push_to_hub(network, NAME)  # the repository moves on
+    pushed.forget()
+    missing = Manifest.read(folder).missing(folder, 0.4)
+    assert upgrade(folder, 0.4) == folder
+    assert bands(pushed) == set(missing)
+    assert same(from_pretrained(folder, 0.4), expected)
+    pushed.forget()
+    upgrade(folder, 0.4)
+    assert not pushed.asked  # there is nothing to ask for
+
+
+def test_a_damaged_file_of_a_folder_is_replaced(
+    pushed: Endpoint, network: nn.Module, tmp_path: Path
+) -> None:
+    folder = download(NAME, 0.4, folder=tmp_path / "device")
+    band = folder / "prunnet" / "band-040.safetensors"
+    content = band.read_bytes()
+    band.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    pushed.forget()
+    assert same(from_pretrained(upgrade(folder, 0.4), 0.4), prune(network, 0.4))
+    assert bands(pushed) == {"prunnet/band-040.safetensors"}
+
+
+def test_a_folder_can_be_moved_to_another_revision(
+    pushed: Endpoint, network: nn.Module, tmp_path: Path
+) -> None:
+    folder = download(NAME, 0.2, folder=tmp_path / "device")
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    push_to_hub(network, NAME)
+    download(NAME, 0.2, folder=folder)
+    assert same(from_pretrained(folder, 0.2), prune(network, 0.2))
+
+
+def test_a_folder_of_unknown_origin_is_not_upgraded(pushed: Endpoint, tmp_path: Path) -> None:
+    folder = download(NAME, 0.2, folder=tmp_path / "device")
+    (folder / "prunnet" / "source.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"source\.json: download it again"):
+        upgrade(folder, 0.4)
+
+
+def test_revisions_are_tags_branches_and_commits(pushed: Endpoint, network: nn.Module) -> None:
+    before = prune(network, 0.2)
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    commit = push_to_hub(network, NAME)
+    assert same(from_pretrained(NAME, 0.2, revision="v1"), before)
+    for revision in (None, "main", commit.oid):
+        assert same(from_pretrained(NAME, 0.2, revision=revision), prune(network, 0.2))
+
+
+def test_offline_takes_what_is_in_the_cache(
+    pushed: Endpoint, network: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from_pretrained(NAME, 0.2)
+    pushed.forget()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert same(from_pretrained(NAME, 0.2), prune(network, 0.2))
+    with pytest.raises(LocalEntryNotFoundError, match="HF_HUB_OFFLINE is set and 'team/net'"):
+        from_pretrained(NAME, 0.4)
+    with pytest.raises(LocalEntryNotFoundError, match="download it once with the variable unset"):
+        from_pretrained("team/other", 0.2)
+    assert not pushed.asked
+
+
+def test_a_hub_out_of_reach_is_as_good_as_offline(pushed: Endpoint, network: nn.Module) -> None:
+    from_pretrained(NAME, 0.2)
+    pushed.fail(".", 500, times=1000)
+    assert same(from_pretrained(NAME, 0.2), prune(network, 0.2))
+
+
+def test_a_cut_connection_goes_on_where_it_ended(
+    pushed: Endpoint, saved: Path, network: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
+    pushed.cut("band-020", after=50_000)
+    assert same(from_pretrained(NAME, 0.2), prune(network, 0.2))
+    assert "bytes=49152-" in [span for *_, span in pushed.asked]
+    band = "prunnet/band-020.safetensors"
+    assert pushed.sent[band] - (saved / band).stat().st_size < 4096
+
+
+def test_a_download_given_up_leaves_whole_files_alone_and_can_be_repeated(
+    pushed: Endpoint, network: nn.Module, tmp_path: Path
+) -> None:
+    folder = download(NAME, 0.2, folder=tmp_path / "device")
+    pushed.fail("GET /cdn/.*band-040", 403)
+    with pytest.raises(HfHubHTTPError, match="What to do"):
+        upgrade(folder, 0.4)
+    assert same(from_pretrained(folder, 0.2), prune(network, 0.2))
+    pushed.forget()
+    upgrade(folder, 0.4)
+    assert same(from_pretrained(folder, 0.4), prune(network, 0.4))
+    assert "prunnet/band-020.safetensors" not in bands(pushed)
+
+
+def test_what_is_not_there_keeps_the_clients_class_and_says_what_to_do(pushed: Endpoint) -> None:
+    with pytest.raises(RevisionNotFoundError, match=r"choose a branch.*Found no 'v9'") as no:
+        from_pretrained(NAME, 0.2, revision="v9")
+    assert no.value.response.status_code == 404
+    with pytest.raises(RepositoryNotFoundError, match="check the name 'team/none'"):
+        from_pretrained("team/none")
+    pushed.repositories["team/empty"] = Repository("team/empty")
+    with pytest.raises(RemoteEntryNotFoundError, match="none that prunnet_pml pushed"):
+        from_pretrained("team/empty")
+
+
+def test_who_may_not_read_is_told_what_to_do(
+    pushed: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(HfHubHTTPError, match="the token is not valid") as caught:
+        download(NAME, 0.2, token="hf_wrong")
+    assert caught.value.response.status_code == 401
+    monkeypatch.setenv("HF_TOKEN", READER)
+    pushed.repositories[NAME].gated = True
+    with pytest.raises(GatedRepoError, match="ask for access at http"):
+        download(NAME, 0.2)
+
+
+def test_a_folder_is_its_own_download(saved: Path) -> None:
+    assert download(saved, 0.2) == saved
