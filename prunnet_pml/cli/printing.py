@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -21,6 +22,8 @@ def print_json(result: Any) -> None:  # noqa: ANN401
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Makes a command end with one line on stderr, and no traceback, where the cause is outside.
 
+    A warning is one line there too.
+
     The exit code is 2, as of a wrong option, where the library refuses what it was given
     (ValueError), a file is not there or a package is missing; it is 1 where a disk or a network
     fails. Any other exception is a mistake of ours: it keeps its traceback.
@@ -32,7 +35,9 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warned
+                command(*args, **kwargs)
         except (ValueError, ImportError, *_NOT_THERE) as error:
             raise _ended(error, 2) from error
         except OSError as error:
@@ -42,6 +47,10 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
+def _warned(message: Warning | str, *_: Any, **__: Any) -> None:  # noqa: ANN401
+    typer.secho(f"Warning: {message}", err=True, fg=typer.colors.YELLOW)
 
 
 def _ended(error: Exception, code: int) -> typer.Exit:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 import textwrap
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
+from mmengine.model import BaseModel
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
@@ -21,6 +21,7 @@ from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import trained_capacities
 from prunnet_pml.registry.mmengine.compatibility_metric import CompatibilityMetric
 from prunnet_pml.registry.mmengine.prunable_embedder import PrunableEmbedder
+from prunnet_pml.registry.mmengine.reading import read_checkpoint
 
 
 def evaluate_checkpoint(
@@ -33,16 +34,18 @@ def evaluate_checkpoint(
             :func:`~prunnet_pml.registry.mmengine.bundled_configs.load_config`.
         checkpoint: A file of the training's ``work_dir``. Nothing in it is run: it is opened as
             tensors, numbers and text.
-        capacities: Those of queries and galleries; the dense network and the trained capacities by
-            default. Others are embedded with norm statistics between those of the trained ones.
+        capacities: Those of queries and galleries, of a ``PrunableEmbedder``; the dense network and
+            the trained capacities by default. Others are embedded with norm statistics between
+            those of the trained ones.
 
     Returns:
         The matrix.
 
     Raises:
-        ValueError: If the config has no ``PrunableEmbedder``, no validation or no
-            ``CompatibilityMetric``; the checkpoint is no such file or of another network; or a
-            capacity is not in (0, 1] or comes twice.
+        ValueError: If the config has no validation or no ``CompatibilityMetric``; the checkpoint is
+            no such file or of another network; a capacity is not in (0, 1] or comes twice, or the
+            model is not one whose capacities can be chosen.
+        FileNotFoundError: If there is no such checkpoint.
     """
     for name in ("val_dataloader", "val_evaluator"):
         if config.get(name) is None:
@@ -51,45 +54,20 @@ def evaluate_checkpoint(
         model = MODELS.build(config.model)
         evaluator = Evaluator(config.val_evaluator)
         loader = Runner.build_dataloader(config.val_dataloader)
-    if not isinstance(model, PrunableEmbedder):
-        raise ValueError(
-            f"`config.model` should be a PrunableEmbedder. Found {type(model).__name__}."
-        )
     metric = _metric(evaluator)
     _load(model, checkpoint)
-    trained = trained_capacities(model.backbone)
     if capacities is not None:
-        model.predicted_capacities = check_capacities(capacities, dense=True)
-        _warn_of_untrained(model.predicted_capacities, trained)
+        _set_capacities(model, check_capacities(capacities, dense=True))
     evaluator.dataset_meta = getattr(loader.dataset, "metainfo", None)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     with torch.no_grad():
         for batch in loader:
             evaluator.process(model.val_step(batch), batch)
     evaluator.evaluate(len(loader.dataset))
-    return replace(cast("CompatibilityMatrix", metric.matrix), trained_capacities=trained)
-
-
-def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
-    """The weights in a checkpoint of mmengine, or a saved ``state_dict``, without running pickles.
-
-    Raises:
-        ValueError: If it is neither, or holds more than tensors, numbers and text.
-        FileNotFoundError: If there is none.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(
-            f"`checkpoint` should hold tensors, numbers and text alone, as PlainCheckpointHook "
-            f"saves it, since a pickle can run code where it is opened. Found {str(path)!r}, which "
-            "torch does not load with weights_only=True."
-        ) from error
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not state or not all(isinstance(key, str) for key in state):
-        raise ValueError(f"`checkpoint` should hold weights by name. Found none in {str(path)!r}.")
-    found: Mapping[str, Any] = state
-    return found
+    matrix = cast("CompatibilityMatrix", metric.matrix)
+    if isinstance(model, PrunableEmbedder):
+        matrix = replace(matrix, trained_capacities=trained_capacities(model.backbone))
+    return matrix
 
 
 def _metric(evaluator: Evaluator) -> CompatibilityMetric:
@@ -100,7 +78,7 @@ def _metric(evaluator: Evaluator) -> CompatibilityMetric:
     raise ValueError(f"`config.val_evaluator` should have a CompatibilityMetric. Found {found}.")
 
 
-def _load(model: PrunableEmbedder, checkpoint: str | Path) -> None:
+def _load(model: BaseModel, checkpoint: str | Path) -> None:
     state = read_checkpoint(checkpoint)
     try:
         model.load_state_dict(state)
@@ -109,8 +87,13 @@ def _load(model: PrunableEmbedder, checkpoint: str | Path) -> None:
         raise ValueError(f"`checkpoint` should fit the config's model. Found {reason}") from error
 
 
-def _warn_of_untrained(given: Iterable[float], trained: tuple[float, ...]) -> None:
-    untrained = [capacity for capacity in given if capacity not in (1, *trained)]
+def _set_capacities(model: BaseModel, capacities: tuple[float, ...]) -> None:
+    if not isinstance(model, PrunableEmbedder):
+        found = type(model).__name__
+        raise ValueError(f"`capacities` can be chosen of a PrunableEmbedder. Found a {found}.")
+    model.predicted_capacities = capacities
+    trained = trained_capacities(model.backbone)
+    untrained = [capacity for capacity in capacities if capacity not in (1, *trained)]
     if untrained:
         warnings.warn(
             f"Capacities {untrained} were not trained: their norm statistics are interpolated "

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from prunnet_pml.registry.mmengine.building import build
+from prunnet_pml.registry.mmengine.reading import read_checkpoint
 from prunnet_pml.registry.mmengine.registries import MODELS
 
 
@@ -42,7 +42,7 @@ def trained(
             "train the dense network first, see docs/configs.md."
         )
     part: nn.Module = build(module, MODELS)
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    state = read_checkpoint(checkpoint)
     own = {k.removeprefix(prefix): value for k, value in state.items() if k.startswith(prefix)}
     try:
         part.load_state_dict(own)

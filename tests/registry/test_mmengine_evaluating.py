@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from mmengine_runs import config, forget_runs, train
 
 import prunnet_pml as prunnet
-from prunnet_pml.registry.mmengine.evaluating import evaluate_checkpoint, read_checkpoint
+from prunnet_pml.registry.mmengine.evaluating import evaluate_checkpoint
+from prunnet_pml.registry.mmengine.reading import read_checkpoint
 
 pytestmark = pytest.mark.filterwarnings(
     # mmengine's own, on torch 2.15 and numpy 2.4
@@ -125,6 +127,16 @@ def test_a_config_that_does_not_go_with_it_is_an_error(
     other.merge_from_dict({key: value})
     with pytest.raises(ValueError, match=reason):
         evaluate_checkpoint(other, file)
+
+
+def test_a_plain_network_has_the_capacity_that_it_was_trained_at(tmp_path: Path) -> None:
+    found = config(tmp_path, **{"model.type": "prunnet_pml.DenseEmbedder"})
+    found.model.pop("capacities")
+    model = MODELS.build(found.model)
+    torch.save(model.state_dict(), tmp_path / "dense.pt")
+    assert evaluate_checkpoint(found, tmp_path / "dense.pt").query_capacities == (1.0,)
+    with pytest.raises(ValueError, match=r"of a PrunableEmbedder\. Found a DenseEmbedder"):
+        evaluate_checkpoint(found, tmp_path / "dense.pt", (0.5,))
 
 
 @pytest.mark.parametrize("capacities", [(), (0.2, 0.2), (1.2,), (0.0,)], ids=str)
