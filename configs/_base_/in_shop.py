@@ -31,4 +31,5 @@ val_dataloader = {
     },
     "sampler": {"type": "DefaultSampler", "shuffle": False},
 }
+val_evaluator = {"scalars": ["recall_at_1", "mean_average_precision"]}
 default_hooks = {"checkpoint": {"save_best": "compatibility/recall_at_1_query_20_gallery_100"}}

@@ -31,6 +31,7 @@ val_dataloader = {
     },
     "sampler": {"type": "DefaultSampler", "shuffle": False},
 }
+val_evaluator = {"scalars": ["mean_average_precision", "recall_at_1"]}
 default_hooks = {
     "checkpoint": {"save_best": "compatibility/mean_average_precision_query_20_gallery_100"}
 }
