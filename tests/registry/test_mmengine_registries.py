@@ -192,3 +192,40 @@ def test_an_unknown_backbone_is_answered_with_the_nearest_names() -> None:
 def test_a_backbone_may_be_called_as_timm_knows_it_prunable() -> None:
     network = build({"type": "timm", "name": "prunnet_test_resnet", "num_classes": 8}, MODELS)
     assert not prunnet.is_prunable(network)  # PrunableEmbedder's capacities and scores are to come
+
+
+UNKNOWN = [
+    (registry.MODELS, "ArcFacLoss", "ArcFaceLoss"),
+    (registry.MODELS, "CompatibiltyMiner", "CompatibilityMiner"),
+    (registry.MODEL_WRAPPERS, "PrunableDataParallel", "PrunableDistributedDataParallel"),
+    (registry.OPTIM_WRAPPERS, "ConflictAwareOptimizer", "ConflictAwareOptimWrapper"),
+    (registry.TASK_UTILS, "PCGard", "PCGrad"),
+    (registry.DATASETS, "Glyph", "Glyphs"),
+    (registry.DATA_SAMPLERS, "MPerClasSampler", "MPerClassSampler"),
+    (registry.TRANSFORMS, "Distortions", "Distortion"),
+    (registry.METRICS, "CompatibilityMatrix", "CompatibilityMetric"),
+    (registry.HOOKS, "EpochSedHook", "EpochSeedHook"),
+]
+
+
+@pytest.mark.parametrize(("searched", "name", "nearest"), UNKNOWN, ids=[n for _, n, _ in UNKNOWN])
+def test_every_registry_names_the_scope_that_it_searched(
+    searched: registry.Registry, name: str, nearest: str
+) -> None:
+    message = rf"{searched.name} of the scope 'prunnet_pml'.*Found .*{name}'.*'{nearest}'"
+    with pytest.raises(ValueError, match=message):
+        searched.build({"type": f"prunnet_pml.{name}"})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"loss": {**IN_EMBEDDINGS, "loss": {"type": "ContrastivLoss"}}},
+        {"loss": IN_EMBEDDINGS, "miner": {"type": "CompatibilityMinr"}},
+        {"loss": {**IN_EMBEDDINGS, "loss": {"type": "NCALoss", "distance": {"type": "LpDistanc"}}}},
+    ],
+    ids=["loss", "miner", "distance"],
+)
+def test_an_unknown_part_is_named_however_deep_it_is(parts: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"model of the scope 'prunnet_pml'.*Did you mean"):
+        embedder(**parts)
