@@ -46,6 +46,9 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+_EXTRAS = {"mmengine"}
+"""Extras of the package that are called after what they install."""
+
 _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
@@ -54,5 +57,8 @@ def _warned(message: Warning | str, *_: Any, **__: Any) -> None:  # noqa: ANN401
 
 
 def _ended(error: Exception, code: int) -> typer.Exit:
-    typer.secho(f"Error: {' '.join(str(error).split())}", err=True, fg=typer.colors.RED)
+    text = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        text = f'This needs {error.name}: pip install "prunnet-pml[{error.name}]"'
+    typer.secho(f"Error: {text}", err=True, fg=typer.colors.RED)
     return typer.Exit(code)

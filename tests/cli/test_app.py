@@ -53,6 +53,16 @@ def test_errors_from_outside_are_one_line_and_an_exit_code(error: Exception, cod
     assert result.stderr == f"Error: {' '.join(str(error).split())}\n"
 
 
+def test_a_missing_mmengine_is_named_with_what_installs_it() -> None:
+    code = (
+        "import sys; sys.modules['mmengine'] = None\n"
+        "from prunnet_pml.cli import app; app(['configs'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == 'Error: This needs mmengine: pip install "prunnet-pml[mmengine]"\n'
+
+
 def test_our_own_mistakes_keep_their_traceback() -> None:
     @one_line_errors
     def command() -> None:
