@@ -189,10 +189,10 @@ def test_calibrated_norms_are_in_the_checkpoint_and_draw_nothing(tmp_path: Path)
     assert int(saved["backbone.bn1.num_batches_tracked"]) == 2
 
 
-def test_the_curve_and_the_matrix_are_drawn_at_each_validation(tmp_path: Path) -> None:
-    changes = {"custom_hooks": [{"type": "prunnet_pml.CapacityCurveHook"}]}
+def test_curve_and_matrix_are_drawn_and_logged_at_each_validation(tmp_path: Path) -> None:
+    changes = {"custom_hooks": [{"type": "prunnet_pml.CapacityCurveHook"}], "log_level": "INFO"}
     changes["visualizer"] = {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}]}
-    train(config(tmp_path, **changes))
+    runner = train(config(tmp_path, **changes))
     names = sorted(file.name for file in tmp_path.rglob("vis_image/*.png"))
     assert names == [
         f"{name}_{iteration}.png"
@@ -201,6 +201,9 @@ def test_the_curve_and_the_matrix_are_drawn_at_each_validation(tmp_path: Path) -
     ]
     [scalars] = tmp_path.rglob("vis_data/scalars.json")
     assert "compatibility/recall_at_1_query_30_gallery_100" in scalars.read_text()
+    [log] = tmp_path.rglob("*.log")
+    [metric] = runner.val_evaluator.metrics
+    assert log.read_text().count(metric.matrix.to_markdown("recall_at_1")) >= 1
 
 
 def test_the_runner_keeps_pretrained_weights(tmp_path: Path) -> None:
