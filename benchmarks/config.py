@@ -11,13 +11,14 @@ import argparse
 import json
 import tempfile
 import time
-from importlib.resources import files
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from results import write_results
+
+from prunnet_pml.registry.mmengine.bundled_configs import load_config
 
 
 def train(config: Config) -> dict[str, Any]:
@@ -39,12 +40,12 @@ def train(config: Config) -> dict[str, Any]:
 def main() -> None:
     """Trains and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("config", help="name of a file of prunnet_pml.configs, without .py")
+    parser.add_argument("config", help="one of those that `prunnet configs` lists")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = Config.fromfile(str(files("prunnet_pml.configs") / f"{arguments.config}.py"))
-    results = {"config": arguments.config, "threads": arguments.threads, **train(config)}
+    trained = train(load_config(arguments.config))
+    results = {"config": arguments.config, "threads": arguments.threads, **trained}
     write_results(f"config_{arguments.config}", results)
 
 

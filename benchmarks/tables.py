@@ -30,6 +30,7 @@ def pages() -> dict[str, str]:
         "keep-gallery.md": _keep_gallery(read_results("keep_gallery")),
         "fine-tune.md": _fine_tune(read_results("fine_tune")),
         "methods.md": _methods(),
+        "configs.md": _configs(),
     }
 
 
@@ -165,6 +166,28 @@ Every method trains the same narrow ResNet-10 on the same glyphs for as many ste
         + "\n".join(lines)
         + "\n\nWritten by `benchmarks/tables.py` from `benchmarks/results/methods/`.\n"
     )
+
+
+def _configs() -> str:
+    """The page as it is, with the results that are there between its marks."""
+    page = (DOCS / "configs.md").read_text(encoding="utf-8")
+    sections = []
+    for name, data in {
+        "glyphs_resnet10": "letters never seen in training",
+        "fashion_mnist_resnet10": "its ten classes, seen in training (by their pixels 81.5)",
+    }.items():
+        results = read_results(f"config_{name}")
+        text = (
+            f"Recall@1 in percent on {data}. {results['iterations']} iterations; with data and "
+            f"validation\n{results['processor_s'] / 60:.1f} minutes of processor time on "
+            f"{results['threads']} thread.\n\n{_matrix(results['matrix'])}\n"
+            if results
+            else NOT_YET
+        )
+        sections.append(f"`{name}`: {text}")
+    before, start, rest = page.partition("<!-- results: by benchmarks/tables.py -->\n")
+    _, end, after = rest.partition("<!-- end of results -->")
+    return before + start + "\n" + "\n".join(sections) + "\n" + end + after
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 _base_ = "_base_/runner.py"
 
-_steps = 468  # of one epoch
+_steps = 300  # so many batches are called an epoch: all images would be 468
 _warm_up = _steps // 5
 
 model = {
@@ -21,7 +21,7 @@ _loader = {"num_workers": 0, "collate_fn": {"type": "default_collate"}}
 train_dataloader = {
     **_loader,
     "batch_size": 128,
-    "drop_last": True,
+    "num_batch_per_epoch": _steps,
     "dataset": {"type": "prunnet_pml.FashionMNIST", "split": "train", "held_out": False},
     "sampler": {"type": "DefaultSampler", "shuffle": True},
 }
