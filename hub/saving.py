@@ -20,6 +20,7 @@ from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER, ROLE
 from prunnet_pml.hub.manifest import BLOCK, PRECISIONS, Manifest
 from prunnet_pml.hub.records import DTYPES, FileRecord, Kind, TensorRecord
 from prunnet_pml.hub.replacing import replacing_folder
+from prunnet_pml.hub.stable_header import sort_metadata
 from prunnet_pml.hub.stored_file import sha256
 from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import trained_capacities
@@ -119,6 +120,7 @@ def _write(folder: Path, name: str, contents: Contents, space: str) -> FileRecor
     file = folder / name
     metadata = {"format": "pt", SPACE_ID: space, ROLE: name}
     save_file({key: value.contiguous() for key, value in contents.items()}, file, metadata)
+    sort_metadata(file)
     return FileRecord(file.stat().st_size, sha256(file))
 
 

@@ -39,6 +39,13 @@ def test_a_push_is_one_commit_that_replaces_the_files_of_the_last(
     assert not names & {"prunnet/band-020.safetensors", "model.safetensors"}
 
 
+def test_the_same_network_again_is_no_new_commit(hub: Endpoint, network: nn.Module) -> None:
+    first = push_to_hub(network, NAME)
+    hub.forget()
+    assert push_to_hub(network, NAME).oid == first.oid
+    assert not [path for method, path, _ in hub.asked if method == "PUT"]
+
+
 def test_private_is_private(hub: Endpoint, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     push_to_hub(saved, NAME, private=True)
     assert HfApi().model_info(NAME).private
