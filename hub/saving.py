@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -119,7 +120,10 @@ def _record(anatomy: Anatomy, name: str) -> TensorRecord:
 def _write(folder: Path, name: str, contents: Contents, space: str) -> FileRecord:
     file = folder / name
     metadata = {"format": "pt", SPACE_ID: space, ROLE: name}
-    save_file({key: value.contiguous() for key, value in contents.items()}, file, metadata)
+    try:
+        save_file({key: value.contiguous() for key, value in contents.items()}, file, metadata)
+    except SafetensorError as error:  # what it makes of the system's error
+        raise OSError(f"{name} could not be written: {error}") from error
     sort_metadata(file)
     return FileRecord(file.stat().st_size, sha256(file))
 

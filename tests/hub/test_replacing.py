@@ -1,0 +1,141 @@
+"""A save that fails leaves what was there; one that succeeds leaves what is not ours."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import save_small
+from networks import TinyEmbedder
+
+import prunnet_pml as prunnet
+from prunnet_pml.hub import from_pretrained, save_pretrained
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_small(tmp_path / "saved")
+    return tmp_path / "saved"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_a_save_that_is_killed_leaves_the_old_checkpoint(folder: Path) -> None:
+    """At the third of seven files, by the signal that no program can answer."""
+    before = content(folder)
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from checkpoints import Path, save_small
+from prunnet_pml.hub import saving
+write, written = saving.save_file, []
+def killed(*arguments):
+    written.append(arguments)
+    if len(written) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(*arguments)
+saving.save_file = killed
+save_small(Path({str(folder)!r}))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert content(folder) == before
+    save_small(folder)  # and what the killed one left is in nobody's way
+    from_pretrained(folder, 0.2)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_else(folder: Path) -> None:
+    before = content(folder)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"prunnet/band-020\.safetensors"):
+            save_small(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert content(folder) == before
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+def test_a_rename_that_fails_brings_the_old_checkpoint_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, rename = content(folder), Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if target == folder and "-saving-" in str(path):
+            raise PermissionError("held by a virus scanner")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(PermissionError):
+        save_small(folder)
+    assert content(folder) == before
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+def test_saving_again_replaces_our_files_and_keeps_the_others(folder: Path) -> None:
+    (folder / "README.md").write_text("card")
+    (folder / ".git" / "refs").mkdir(parents=True)
+    (folder / ".git" / "refs" / "head").write_text("main")
+    (folder / "prunnet" / "band-070.safetensors").write_text("of capacities that were others")
+    model = prunnet.make_prunable(TinyEmbedder(), (0.5,))
+    save_pretrained(model, folder, dense=False)
+    found = content(folder)
+    assert found.pop("README.md") == b"card"
+    assert found.pop(".git/refs/head") == b"main"
+    assert sorted(found) == [
+        "config.json",
+        "prunnet/band-050.safetensors",
+        "prunnet/band-100.safetensors",
+        "prunnet/scores-050.safetensors",
+        "prunnet/scores-100.safetensors",
+    ]
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("three years")
+    model = prunnet.make_prunable(TinyEmbedder())
+    with pytest.raises(ValueError, match=r"`folder` should be new, empty, or a checkpoint"):
+        save_pretrained(model, tmp_path)
+    with pytest.raises(ValueError, match="`folder` should be a folder"):
+        save_pretrained(model, tmp_path / "thesis.tex")
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+    save_pretrained(model, tmp_path / "a" / "new" / "one")
+
+
+def test_a_network_that_can_not_be_saved_is_refused_first(tmp_path: Path) -> None:
+    model = prunnet.make_prunable(TinyEmbedder())
+    for arguments, match in (
+        ({"precision": "int8"}, "`precision` should be one of"),
+        ({"scores": "int4"}, "`scores` should be"),
+        ({"capacities": [0.2, 1.5]}, r"`capacities` should be in \(0, 1\]. Found 1.5"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            save_pretrained(model, tmp_path / "new", **arguments)
+    with pytest.raises(ValueError, match="prunable network"):
+        save_pretrained(TinyEmbedder(), tmp_path / "new")
+    with torch.no_grad():
+        model.head.weight[0, 0] = 1e5
+        with pytest.raises(ValueError, match=r"`precision` .* holds `head.weight`.*bfloat16"):
+            save_pretrained(model, tmp_path / "new", precision="float16")
+        model.conv1.scores[0] = torch.nan
+        with pytest.raises(ValueError, match=r"finite numbers. Found others in `conv1.scores`"):
+            save_pretrained(model, tmp_path / "new")
+    shared = prunnet.make_prunable(TinyEmbedder())
+    shared.again = shared.conv1
+    with pytest.raises(ValueError, match=r"own every tensor once. Found `conv1.* as `again"):
+        save_pretrained(shared, tmp_path / "new")
+    assert [*tmp_path.iterdir()] == []

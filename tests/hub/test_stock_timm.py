@@ -1,0 +1,87 @@
+"""What a team without prunnet_pml gets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from networks import SPECS, TINY, build
+from safetensors.torch import load_file
+from torch import nn
+
+import prunnet_pml as prunnet
+import prunnet_pml.registry.timm
+from prunnet_pml.hub import from_pretrained, save_pretrained
+
+
+def test_stock_timm_loads_the_dense_network_with_no_prunnet_pml(tmp_path: Path) -> None:
+    """In a process where it can't be imported; strictly, and to the bit."""
+    models = {}
+    for name in ("test_resnet", "test_vit"):
+        models[name] = prunnet.make_prunable(build(name))
+        save_pretrained(models[name], tmp_path / name)
+    code = f"""
+import sys
+sys.modules["prunnet_pml"] = None  # whoever imports it fails
+import timm
+from safetensors.torch import save_file
+for name in {[*models]}:
+    folder = f"{tmp_path}/{{name}}"
+    model = timm.create_model("local-dir:" + folder, pretrained=True)
+    save_file(model.state_dict(), folder + ".seen", {{"class": type(model).__name__}})
+try:
+    import prunnet_pml
+except ImportError:
+    print("not there")
+"""
+    command = [sys.executable, "-W", "error::UserWarning", "-c", code]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert ended.stdout.strip() == "not there"
+    for name, model in models.items():
+        seen, dense = load_file(tmp_path / f"{name}.seen"), prunnet.prune(model, 1.0).state_dict()
+        assert seen.keys() == dense.keys()
+        assert all(torch.equal(value, dense[key]) for key, value in seen.items())
+
+
+@pytest.mark.parametrize("name", [*TINY])
+def test_the_arguments_that_timm_was_called_with_come_along(name: str, tmp_path: Path) -> None:
+    arguments = {"num_classes": 5, "in_chans": 1, **TINY[name].arguments}
+    model = timm.create_model(f"prunnet_{name}", capacities=(0.5,), **arguments)
+    save_pretrained(model, tmp_path / "saved")
+    loaded = from_pretrained(tmp_path / "saved", 0.5)
+    assert type(loaded).__name__ == type(prunnet.prune(model, 0.5)).__name__
+    batch = torch.randn(1, 1, 64, 64)
+    torch.testing.assert_close(loaded(batch), prunnet.prune(model, 0.5)(batch))
+
+
+def test_a_timm_network_that_was_rebuilt_by_hand_is_saved_with_a_warning(tmp_path: Path) -> None:
+    def changed() -> nn.Module:
+        model = timm.create_model("test_resnet", num_classes=4)
+        model.layer4 = nn.Conv2d(64, 96, 1)
+        return model
+
+    with pytest.warns(UserWarning, match=r"timm does not rebuild .* model=\.\.\."):
+        save_pretrained(prunnet.make_prunable(changed()), tmp_path / "saved")
+    from_pretrained(tmp_path / "saved", 0.2, model=changed())
+    with pytest.raises(ValueError, match="bring it as `model`"):
+        from_pretrained(tmp_path / "saved", 0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SPECS if name != "hand-written"])
+def test_every_kind_of_network_comes_back(name: str, tmp_path: Path) -> None:
+    model = prunnet.make_prunable(
+        timm.create_model(name, num_classes=8, **SPECS[name].arguments), (0.2, 0.6)
+    )
+    save_pretrained(model, tmp_path / "saved")
+    for loaded, expected in (
+        (from_pretrained(tmp_path / "saved"), model),
+        (from_pretrained(tmp_path / "saved", 0.2), prunnet.prune(model, 0.2)),
+    ):
+        state = expected.state_dict()
+        assert loaded.state_dict().keys() == state.keys()
+        assert all(torch.equal(value, state[key]) for key, value in loaded.state_dict().items())
