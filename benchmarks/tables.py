@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from results import FOLDER, read_results
+from size_table import with_bytes
 
 from prunnet_pml.evaluation import write_text
 
@@ -31,6 +32,7 @@ def pages() -> dict[str, str]:
         "fine-tune.md": _fine_tune(read_results("fine_tune")),
         "methods.md": _methods(),
         "configs.md": _configs(),
+        "hub.md": with_bytes((DOCS / "hub.md").read_text("utf-8"), read_results("sizes")),
     }
 
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
+from prunnet_pml.evaluation.writing import replacing
 from prunnet_pml.hub.anatomy import Anatomy, dissect
 from prunnet_pml.hub.architecture import timm_config
 from prunnet_pml.hub.bands import Contents, cut
@@ -120,11 +121,13 @@ def _record(anatomy: Anatomy, name: str) -> TensorRecord:
 def _write(folder: Path, name: str, contents: Contents, space: str) -> FileRecord:
     file = folder / name
     metadata = {"format": "pt", SPACE_ID: space, ROLE: name}
+    tensors = {key: value.contiguous() for key, value in contents.items()}
     try:
-        save_file({key: value.contiguous() for key, value in contents.items()}, file, metadata)
+        with replacing(file) as temporary:  # safetensors' files are for their owner alone
+            save_file(tensors, temporary, metadata)
+            sort_metadata(temporary)
     except SafetensorError as error:  # what it makes of the system's error
         raise OSError(f"{name} could not be written: {error}") from error
-    sort_metadata(file)
     return FileRecord(file.stat().st_size, sha256(file))
 
 

@@ -105,6 +105,14 @@ def test_saving_again_replaces_our_files_and_keeps_the_others(folder: Path) -> N
     assert [*folder.parent.iterdir()] == [folder]
 
 
+def test_others_may_read_what_was_saved(folder: Path) -> None:
+    """As far as the umask says; a server often runs as another user."""
+    plain = folder / "plain"
+    plain.touch()
+    for file in folder.rglob("*.safetensors"):
+        assert file.stat().st_mode == plain.stat().st_mode
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("three years")
     model = prunnet.make_prunable(TinyEmbedder())

@@ -1,0 +1,67 @@
+"""The section "Bytes" of docs/hub.md, from what ``benchmarks/sizes.py`` measured."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+HEADING = "## Bytes"
+
+
+def with_bytes(page: str, results: dict[str, Any]) -> str:
+    """The page with its section "Bytes" as the results are."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    return "".join(f"{_section(results)}\n" if part.startswith(HEADING) else part for part in parts)
+
+
+def _section(results: dict[str, Any]) -> str:
+    networks = results["networks"]
+    capacities = list(next(iter(networks.values()))["saved"]["float32"]["capacities"])
+    heads = " | ".join(f"{float(c):.0%}" for c in capacities)
+    lines = [
+        f"| network | stored as | {heads} | prunable | save |",
+        f"| --- | --- |{' ---: |' * (len(capacities) + 2)}",
+    ]
+    for name, network in networks.items():
+        for precision, saved in network["saved"].items():
+            cells = " | ".join(_mb(c["bytes"]) for c in saved["capacities"].values())
+            lines.append(
+                f"| {name} | {precision} | {cells} | {_mb(saved['prunable_bytes'])} | "
+                f"{saved['save_s']:.1f} s |"
+            )
+    sizes = [
+        "| network | dense float32 | not scored | 20% of dense | 40% | 60% | 80% | "
+        "peak at 20% | peak at 100% |",
+        f"| --- |{' ---: |' * 8}",
+    ]
+    for name, network in networks.items():
+        found = network["saved"]["float32"]["capacities"]
+        shares = " | ".join(
+            f"{found[c]['bytes'] / network['dense_bytes']:.3f}"
+            for c in ("0.2", "0.4", "0.6", "0.8")
+        )
+        peaks = " | ".join(_mb(peak) for peak in network["peak_bytes"].values())
+        sizes.append(
+            f"| {name} | {_mb(network['dense_bytes'])} | {_mb(network['unscored_bytes'])} | "
+            f"{shares} | {peaks} |"
+        )
+    return (
+        f"{HEADING}\n\nMegabytes to have a capacity, `config.json` included. The row of a network "
+        "grows by what the next capacity\nadds, and that is what `upgrade` downloads. *Prunable* "
+        "is everything with its scores: float32 beside float32, a\nbyte each beside float16.\n\n"
+        + "\n".join(lines)
+        + "\n\nA capacity c of float32 costs at most c + 1/32 of the dense bytes and 2%: a bit a "
+        "weight for the mask, and names.\nWhat is not scored (embedding head, norms, biases) comes "
+        "in full with the first capacity; where that is more than\na few percent, as in a small "
+        "network with a wide embedding, it comes on top. *Peak* is what a process grows by\n"
+        "while it loads, the network that it ends with included: the bands are read tensor by "
+        "tensor, the dense file never.\n\n"
+        + "\n".join(sizes)
+        + "\n\nA capacity between two bands downloads the larger one and its scores: choose "
+        "`capacities` when you save.\nMeasured by `benchmarks/sizes.py` on untrained networks, "
+        "whose weights deflate as trained ones do; written by\n`benchmarks/tables.py`.\n"
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.2f}" if size < 1e7 else f"{size / 1e6:.1f}"
