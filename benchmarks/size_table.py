@@ -58,8 +58,8 @@ def _section(results: dict[str, Any]) -> str:
         "tensor, the dense file never.\n\n"
         + "\n".join(sizes)
         + "\n\nA capacity between two bands downloads the larger one and its scores: choose "
-        "`capacities` when you save.\nMeasured by `benchmarks/sizes.py` on untrained networks, "
-        "whose weights deflate as trained ones do; written by\n`benchmarks/tables.py`.\n"
+        "`capacities` when you save.\nMeasured by `benchmarks/sizes.py` on untrained networks; "
+        "written by `benchmarks/tables.py`.\n"
     )
 
 

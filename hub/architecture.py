@@ -22,6 +22,9 @@ from prunnet_pml.hub.records import TensorRecord
 _LARGEST = 1 << 20
 """Largest whole number in a configuration: classes, pixels, channels, blocks."""
 
+_BUFFERS = 4
+"""How many times the parameters the buffers may be: in Swin-B, at 1536 pixels, it is 0.45."""
+
 _OURS = ("capacity", "capacities", "initial_scores")
 """Arguments of ``timm.create_model("prunnet_resnet18", ...)`` that stock timm has not."""
 
@@ -80,7 +83,9 @@ def build(config: Mapping[str, Any], records: Mapping[str, TensorRecord], where:
         _check_config(config)
         with _at_most(len(records)):
             with torch.device("meta"):
-                check_fits(_create(config), records, where)
+                unborn = _create(config)
+            check_fits(unborn, records, where)
+            _check_buffers(unborn)
             return _create(config)
     except CheckpointError:
         raise
@@ -126,6 +131,14 @@ def _check_config(config: Mapping[str, Any]) -> None:
     for number in _whole_numbers(described):
         if abs(number) > _LARGEST:
             raise ValueError(f"its numbers should be at most {_LARGEST}. Found {number}.")
+
+
+def _check_buffers(model: nn.Module) -> None:
+    """Attention masks and the like grow with the images' size; they are in no state dict."""
+    buffers = sum(buffer.numel() for buffer in model.buffers())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if buffers > _BUFFERS * (parameters + _LARGEST):
+        raise ValueError(f"its buffers should be smaller. Found {buffers} numbers in them.")
 
 
 def _whole_numbers(value: object) -> Iterator[int]:

@@ -24,8 +24,14 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=6,
 )
-few = settings(max_examples=17, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-many = settings(few, max_examples=700)
+few = settings(
+    max_examples=17,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+many = settings(few, max_examples=700, derandomize=False)
 
 
 @cache

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from checkpoints import change_config, copy_of, largest_scored, rewrite, save_small, seal
 from torch import Tensor
 
-from prunnet_pml.hub import CheckpointError, Manifest, from_pretrained
+import prunnet_pml as prunnet
+from prunnet_pml.hub import CheckpointError, Manifest, from_pretrained, save_pretrained
 
 CONV = "layer1.0.conv1.weight"
 BAND, SCORES = "prunnet/band-020.safetensors", "prunnet/scores-020.safetensors"
@@ -199,6 +201,22 @@ def test_a_network_that_is_not_the_one_saved_is_refused(
 ) -> None:
     change_config(folder, change)
     refused(folder, match)
+
+
+def test_buffers_that_grow_with_the_images_are_bounded(tmp_path: Path) -> None:
+    """Swin's attention masks: terabytes at a million pixels, and in no state dict."""
+    network = timm.create_model(
+        "swin_tiny_patch4_window7_224",
+        img_size=224,
+        depths=(2, 2, 1, 1),
+        embed_dim=8,
+        num_heads=(1, 1, 2, 2),
+        num_classes=4,
+    )
+    save_pretrained(prunnet.make_prunable(network), tmp_path)
+    from_pretrained(tmp_path, 0.2)
+    change_config(tmp_path, arguments(img_size=224 << 10))
+    refused(tmp_path, "its buffers should be smaller")
 
 
 def part(kind: str, value: Tensor | None) -> Callable[[Path], None]:
