@@ -40,6 +40,12 @@ class _StraightThrough(torch.autograd.Function):
         return gradient if kept is None else gradient * kept, of_scores, None
 
 
+def straight_through(weight: Tensor, scores: Tensor, kept: Tensor | None) -> Tensor:
+    """``mask * weight``; no mask stands for the dense network. All of one shape."""
+    masked: Tensor = _StraightThrough.apply(weight, scores, kept)
+    return masked
+
+
 class ScoredLayer(Stamped):
     """What every scored layer is: a mixin in front of the layer's own class.
 
@@ -48,11 +54,13 @@ class ScoredLayer(Stamped):
         bias_scores: One score per bias, or None where biases stay dense.
         capacity: The capacity at which ``weight`` is read now; set by ``set_capacity``.
         trained_capacities: The capacities that take part in training, largest first.
+        multiple: What is kept is kept in multiples of this.
     """
 
     scores: nn.Parameter
     capacity: float
     trained_capacities: tuple[float, ...]
+    multiple: int = 1
     _parameters: dict[str, Any]  # who asks for scores has looked that there are some
     _thresholds: dict[str, tuple[tuple[Any, ...], dict[float, Tensor]]]
     _masks: dict[str, tuple[tuple[Any, ...], Tensor]]
@@ -64,6 +72,17 @@ class ScoredLayer(Stamped):
     @property
     def bias(self) -> Any:  # noqa: ANN401
         return self._masked("bias")
+
+    def start(self, trained_capacities: tuple[float, ...]) -> None:
+        """Gives a layer whose class was just exchanged the state of a dense one."""
+        self.capacity = 1.0
+        self.trained_capacities = trained_capacities
+        self._thresholds, self._masks = {}, {}
+
+    def end(self) -> None:
+        """Takes that state away again."""
+        for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
+            del self.__dict__[name]
 
     def set_capacity(self, capacity: float) -> None:
         """Reads ``weight`` at this capacity from now on; masks are found here, not in forward."""
@@ -97,8 +116,13 @@ class ScoredLayer(Stamped):
             return parameter
         kept = None if self.capacity == 1 else self._mask(SCORES[name])
         if torch.is_grad_enabled() and scores.requires_grad:
-            return _StraightThrough.apply(parameter, scores, kept)
+            return straight_through(parameter, scores, kept)
         return parameter if kept is None else parameter * kept
+
+    def _ranked(self, name: str) -> Tensor:
+        """What scores that start from magnitudes rank: the weight or bias itself."""
+        parameter: Tensor = self._parameters[name]
+        return parameter.detach()
 
     def _mask(self, name: str) -> Tensor:
         if torch.compiler.is_compiling():  # a compiled graph reads what set_capacity found
@@ -122,7 +146,7 @@ class ScoredLayer(Stamped):
             self._thresholds[name] = (now, found)
         if self.capacity not in found:
             wanted = sorted({*self.trained_capacities, self.capacity} - found.keys())
-            found.update(zip(wanted, thresholds(scores, wanted), strict=True))
+            found.update(zip(wanted, thresholds(scores, wanted, self.multiple), strict=True))
         return found[self.capacity].to(scores.device)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -166,13 +190,11 @@ def add_scores(
         score_bias: Whether the bias gets scores of its own.
     """
     scored = exchange_class(layer, ScoredLayer)
-    scored.capacity = 1.0
-    scored.trained_capacities = trained_capacities
-    scored._thresholds, scored._masks = {}, {}
+    scored.start(trained_capacities)
     for name, scores_name in SCORES.items():
         parameter = scored._parameters[name]
         if parameter is not None and (name == "weight" or score_bias):
-            scores = initial_scores(parameter.detach())
+            scores = initial_scores(scored._ranked(name))
             scored.register_parameter(scores_name, nn.Parameter(scores))
 
 
@@ -184,6 +206,5 @@ def remove_scores(layer: ScoredLayer) -> None:
         if layer._parameters.pop(scores_name, None) is not None:
             parameter = layer._parameters[name]
             layer._parameters[name] = nn.Parameter(baked[name].detach(), parameter.requires_grad)
-    for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
-        del layer.__dict__[name]
+    layer.end()
     restore_class(layer)

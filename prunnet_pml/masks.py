@@ -66,25 +66,33 @@ def check_capacities(
     return tuple(sorted(values, reverse=True))
 
 
-def threshold_rank(numel: int, capacity: float) -> int:
-    """The 1-based rank, in ascending order of magnitude, of the smallest score that is kept."""
+def threshold_rank(numel: int, capacity: float, multiple: int = 1) -> int:
+    """The 1-based rank, in ascending order of magnitude, of the smallest score that is kept.
+
+    With ``multiple``, as many are kept as the nearest multiple says, one of it at least.
+    """
     pruned = round(1 - capacity, 12)  # 1 - 0.8 is 0.19999999999999996
-    return 1 + round(pruned * (numel - 1))  # Python rounds halves to even
+    rank = 1 + round(pruned * (numel - 1))  # Python rounds halves to even
+    if multiple == 1 or rank == 1:
+        return rank
+    kept = max(1, (numel - rank + 1 + multiple // 2) // multiple) * multiple
+    return max(1, numel - kept + 1)
 
 
-def thresholds(scores: Tensor, capacities: Sequence[float]) -> list[Tensor]:
+def thresholds(scores: Tensor, capacities: Sequence[float], multiple: int = 1) -> list[Tensor]:
     """The smallest magnitude kept at each capacity, from one pass over the scores.
 
     Args:
         scores: Scores of any shape.
         capacities: Capacities in (0, 1].
+        multiple: How many are kept is a multiple of this, up to ties.
 
     Returns:
         One 0-d tensor per capacity, on the device of ``scores``. On an accelerator nothing is
         copied to the host.
     """
     magnitudes = scores.detach().abs().flatten()
-    ranks = [threshold_rank(magnitudes.numel(), capacity) for capacity in capacities]
+    ranks = [threshold_rank(magnitudes.numel(), capacity, multiple) for capacity in capacities]
     exact_bits = magnitudes.device.type == "cpu" and magnitudes.dtype == torch.float32
     if exact_bits and magnitudes.numel() >= _HISTOGRAM_FROM:
         return _select_by_histogram(magnitudes, ranks)

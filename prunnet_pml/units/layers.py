@@ -1,0 +1,92 @@
+"""Layers that read units: scored layers with one score per unit of their input.
+
+Pruning a unit is not reading it. So a layer that reads units shows its weight with their columns
+masked, and nothing between a unit's producer and its reader has to know: batch norms keep their
+statistics, an activation need not be 0 at 0, and the masked network equals the one without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import gcd
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunnet_pml.class_exchange import exchange_class, restore_class
+from prunnet_pml.layers import ScoredLayer, straight_through
+from prunnet_pml.units.groups import UnitGroup
+
+
+class UnitLayer(ScoredLayer):
+    """A scored layer whose units are slices of its input: a mixin, as ScoredLayer is.
+
+    Attributes:
+        scores: One score per unit, [units]. Only in the first reader of a group.
+        units: How many units the input holds.
+        multiple: Units are kept in multiples of this.
+    """
+
+    units: int
+    _first_reader: ScoredLayer | None  # whose scores count here, where they are another layer's
+
+    def _masked(self, name: str) -> Any:  # noqa: ANN401
+        parameter = self._parameters[name]
+        owner = self._first_reader or self
+        scores = owner._parameters["scores"]
+        kept = None if self.capacity == 1 else owner._mask("scores")
+        if name != "weight":
+            return parameter
+        if torch.is_grad_enabled() and scores.requires_grad:
+            kept = straight_through(torch.ones_like(scores), scores, kept)
+        elif kept is None:
+            return parameter
+        return (self._by_unit(parameter) * kept.unsqueeze(1)).view_as(parameter)
+
+    def _ranked(self, name: str) -> Tensor:
+        """The root mean square of what reads a unit, [1, units]."""
+        weight: Tensor = self._parameters[name].detach()
+        return self._by_unit(weight).square().mean((0, 2)).sqrt().unsqueeze(0)
+
+    def _by_unit(self, weight: Tensor) -> Tensor:
+        """[out, in, ...] as [out, units, what reads one]."""
+        return weight.reshape(weight.shape[0], self.units, -1)
+
+
+def add_unit_scores(
+    model: nn.Module,
+    group: UnitGroup,
+    initial_scores: Callable[[Tensor], Tensor],
+    trained_capacities: tuple[float, ...],
+    round_to: int | None,
+) -> None:
+    """Turns the layers that read a group's units into scored ones, in place.
+
+    Args:
+        model: The network that the group's names are of.
+        group: Units without scores.
+        initial_scores: Maps the magnitudes of the units, [1, units], to their scores.
+        trained_capacities: The capacities that take part in training, largest first.
+        round_to: What the kept units' channels should be a multiple of, or None.
+    """
+    first: UnitLayer | None = None
+    for reader in group.readers:
+        layer = exchange_class(model.get_submodule(reader.name), UnitLayer)
+        layer.start(trained_capacities)
+        layer.units = group.units
+        layer.multiple = round_to // gcd(round_to, group.width) if round_to else 1
+        layer.__dict__["_first_reader"] = first  # not a submodule of this one
+        if first is None:
+            first = layer
+            scores = initial_scores(layer._ranked("weight")).view(group.units)
+            layer.register_parameter("scores", nn.Parameter(scores))
+
+
+def remove_unit_scores(layer: UnitLayer) -> None:
+    """Turns a layer that reads units into one of its original class, in place, still reading all."""
+    layer._parameters.pop("scores", None)
+    layer.end()
+    for name in ("units", "multiple", "_first_reader"):
+        del layer.__dict__[name]
+    restore_class(layer)
