@@ -1,0 +1,58 @@
+"""Attention heads: whole heads are units, as channels of different heads share nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from prunnet_pml.units.groups import Cut, UnitGroup
+from prunnet_pml.units.traced import Traced
+
+
+def attention_heads(model: nn.Module, traced: Traced) -> UnitGroup | None:
+    """The heads of an attention module, where layers that share channels are one.
+
+    That is: what makes the channels (query, key and value, in one layer or in several) and the one
+    layer that reads them stand side by side in a module with an integer ``num_heads``. Whatever of
+    its parameters, buffers and integers counts heads or their channels goes with them: a table of
+    position biases, say.
+
+    Args:
+        model: The plain network that was traced.
+        traced: Layers that share channels.
+
+    Returns:
+        None if this is no attention, or has one head.
+    """
+    makers, readers = traced.names("out"), traced.names("in")
+    parents = {name.rpartition(".")[0] for name in (*makers, *readers)}
+    if len(readers) != 1 or len(parents) != 1:
+        return None
+    parent = parents.pop()
+    attention: Any = model.get_submodule(parent)
+    heads = getattr(attention, "num_heads", None)
+    width = _entries(model, readers[0], "in")
+    if not isinstance(heads, int) or heads < 2 or width % heads:
+        return None
+    if any(_entries(model, name, "out") % width for name in makers):
+        return None
+    size = width // heads
+    reader = Cut(readers[0], "in", size=size)
+    cuts = [Cut(name, "out", _entries(model, name, "out") // width, size) for name in makers]
+    prefix = f"{parent}." if parent else ""
+    for name, tensor in {**attention._parameters, **attention._buffers}.items():
+        if tensor is not None and tensor.is_floating_point() and 1 <= tensor.dim():
+            for axis, side in ((0, "out"), (1, "in"))[: tensor.dim()]:
+                if tensor.shape[axis] in (heads, width):
+                    cuts.append(Cut(prefix + name, side, size=tensor.shape[axis] // heads))  # type: ignore[arg-type]
+                    break
+    for name, value in vars(attention).items():
+        if type(value) is int and value in (heads, width):
+            cuts.append(Cut(prefix + name, "number"))
+    return UnitGroup(heads, (*cuts, reader), (reader,))
+
+
+def _entries(model: nn.Module, name: str, side: str) -> int:
+    weight: Any = model.get_submodule(name)._parameters["weight"]
+    return int(weight.shape[0 if side == "out" else 1])
