@@ -19,6 +19,7 @@ from prunnet_pml.network import (
 from prunnet_pml.optimizer import ConflictAwareOptimizer
 from prunnet_pml.pruning import prune
 from prunnet_pml.space import read_space_id, set_space_id, space_id
+from prunnet_pml.units import apply_kept_units, kept_units
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "Mean",
     "PCGrad",
     "Sum",
+    "apply_kept_units",
     "calibrate",
     "capacity",
     "datasets",
@@ -38,6 +40,7 @@ __all__ = [
     "get_capacity",
     "integration",
     "is_prunable",
+    "kept_units",
     "losses",
     "make_prunable",
     "miners",

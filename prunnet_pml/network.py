@@ -22,6 +22,7 @@ from prunnet_pml.masks import (
 from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
 from prunnet_pml.selection import layers_to_score
 from prunnet_pml.space import check_space_id, new_space_id, stamp
+from prunnet_pml.units.scoring import score_units, trained_with_units
 
 TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
 """The capacities that the paper trains, beside the dense network."""
@@ -94,12 +95,9 @@ def make_prunable(
             add_scores(layer, score, trained, score_bias)
     elif granularity == "channel":
         _refuse(granularity, score_bias=score_bias or None)
-        units = find_units(model, layers, example_images(model, example_input), round_to)
-        score_units(model, units, score, trained)
+        score_units(model, layers, score, trained, round_to, example_input)
     else:
-        raise ValueError(
-            f"`granularity` should be 'weight' or 'channel'. Found {granularity!r}."
-        )
+        raise ValueError(f"`granularity` should be 'weight' or 'channel'. Found {granularity!r}.")
     for module in model.modules():
         if owns_statistics(module):
             add_sets(module, trained)
@@ -182,8 +180,11 @@ def score_parameters(model: nn.Module) -> list[nn.Parameter]:
 
 
 def scored_parameters(model: nn.Module) -> set[nn.Parameter]:
-    """What is integrated: the scores, and the weights and biases that they rank."""
-    return {
+    """What is integrated: the scores, and the weights and biases that they rank.
+
+    Of granularity "channel" too: the weights that those of granularity "weight" would be.
+    """
+    return trained_with_units(model) | {
         layer._parameters[name]
         for layer in scored_layers(model).values()
         for ranked, scores in SCORES.items()
@@ -210,7 +211,16 @@ def reset_scores(
             for name, scores_name in SCORES.items():
                 scores = layer._parameters.get(scores_name)
                 if scores is not None:
-                    scores.copy_(score(layer._parameters[name]))
+                    scores.copy_(score(layer._ranked(name)).view_as(scores))
+
+
+def _refuse(granularity: str, **arguments: object) -> None:
+    """Raises ValueError if an argument is given that belongs to the other granularity."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` should be left out with granularity {granularity!r}. Found {value!r}."
+            )
 
 
 def _score_function(

@@ -17,6 +17,9 @@ from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import scored_layers, set_capacity
 from prunnet_pml.norms import CapacityNorm, remove_sets
 from prunnet_pml.space import remove_stamps
+from prunnet_pml.units.kept import apply_kept_units, kept_units
+from prunnet_pml.units.layers import UnitLayer, remove_unit_scores
+from prunnet_pml.units.scoring import forget_units, has_units
 
 
 def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None = None) -> nn.Module:
@@ -30,7 +33,7 @@ def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None =
 
     Returns:
         A new network of the original classes (plain ``nn.Conv2d``, timm's own model class) in eval
-        mode, pruned weights at zero, equal to ``model`` read at this capacity.
+        mode, pruned weights at zero, pruned units cut out (it is smaller then), equal to ``model`` read at this capacity.
 
     Raises:
         ValueError: If ``capacity`` is not in (0, 1], or ``model`` is not prunable.
@@ -48,15 +51,19 @@ def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None =
             f"serve {capacity:g} badly. Give `calibration` a loader of training images.",
             stacklevel=2,
         )
+    kept = kept_units(pruned, capacity) if has_units(pruned) else None
     remove_stamps(pruned)
     for module in pruned.modules():
-        if isinstance(module, ScoredLayer):
+        if isinstance(module, UnitLayer):
+            remove_unit_scores(module)
+        elif isinstance(module, ScoredLayer):
             remove_scores(module)
         elif isinstance(module, CapacityNorm):
             remove_sets(module)
         elif isinstance(module, Prunable):
+            forget_units(module)
             restore_class(module)
-    return pruned.eval()
+    return (apply_kept_units(pruned, kept) if kept else pruned).eval()
 
 
 def _smallest_set(model: nn.Module, default: float) -> float:

@@ -36,9 +36,7 @@ def join_grouped_convolutions(model: nn.Module, groups: Sequence[UnitGroup]) -> 
     ]
 
 
-def _joined(
-    model: nn.Module, group: UnitGroup, entering: dict[str, UnitGroup]
-) -> UnitGroup | None:
+def _joined(model: nn.Module, group: UnitGroup, entering: dict[str, UnitGroup]) -> UnitGroup | None:
     tied = [cut.name for cut in group.cuts if cut.side == "out" and _is_grouped(model, cut.name)]
     if not tied:
         return group

@@ -60,3 +60,17 @@ class UnitGroup:
     def width(self) -> int:
         """How many channels a unit has where it is widest."""
         return max(cut.size for cut in self.cuts)
+
+
+@dataclass(frozen=True)
+class HiddenUnits:
+    """What a network of granularity "channel" remembers of how it was made.
+
+    Attributes:
+        groups: Its hidden units.
+        layers: The names of all layers that could have lost units: their weights are trained as
+            scored ones, since subnetworks of every capacity share them.
+    """
+
+    groups: tuple[UnitGroup, ...]
+    layers: tuple[str, ...]

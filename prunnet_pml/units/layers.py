@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from prunnet_pml.class_exchange import exchange_class, restore_class
 from prunnet_pml.layers import ScoredLayer, straight_through
+from prunnet_pml.masks import mask, thresholds
 from prunnet_pml.units.groups import UnitGroup
 
 
@@ -30,6 +31,13 @@ class UnitLayer(ScoredLayer):
 
     units: int
     _first_reader: ScoredLayer | None  # whose scores count here, where they are another layer's
+
+    def kept_at(self, capacity: float) -> list[int]:
+        """The units that a capacity keeps, in ascending order; asked of the first reader."""
+        if capacity == 1:
+            return list(range(self.units))
+        threshold = thresholds(self.scores, [capacity], self.multiple)[0]
+        return mask(self.scores, threshold).nonzero().flatten().tolist()
 
     def _masked(self, name: str) -> Any:  # noqa: ANN401
         parameter = self._parameters[name]

@@ -37,6 +37,23 @@ def remove_units(model: nn.Module, group: UnitGroup, kept: Sequence[int]) -> Non
             _cut_tensor(holder, leaf, 0 if cut.side == "out" else 1, cut.indices(group.units, kept))
 
 
+def entries(model: nn.Module, cut: Cut) -> int:
+    """How many entries there are where a cut is made; 0 if nothing in the network fits it."""
+    holder_name, _, leaf = cut.name.rpartition(".")
+    try:
+        holder: Any = model.get_submodule(holder_name)
+    except AttributeError:
+        return 0
+    if cut.side == "number":
+        count = vars(holder).get(leaf)
+        return count if type(count) is int else 0
+    if (module := holder._modules.get(leaf)) is not None:
+        names = [name for name in _SIZES[cut.side] if hasattr(module, name)]
+        return int(getattr(module, names[0])) if names else 0
+    tensor, axis = _tensor(holder, leaf), 0 if cut.side == "out" else 1
+    return int(tensor.shape[axis]) if tensor is not None and tensor.dim() > axis else 0
+
+
 def _cut_module(module: Any, cut: Cut, units: int, kept: Sequence[int]) -> None:  # noqa: ANN401
     """Cuts every tensor of a layer or norm, and corrects the sizes that it states."""
     indices = cut.indices(units, kept)

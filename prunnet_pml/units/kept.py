@@ -1,0 +1,103 @@
+"""Which units a subnetwork keeps, as data for a JSON file, and a smaller network from that.
+
+A network pruned at granularity "channel" has other shapes than its class says. Beside its state
+dict belongs ``kept_units``; a plain network cut accordingly takes that state dict. Nothing pickled
+is involved, nor Torch-Pruning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, cast
+
+from torch import nn
+
+from prunnet_pml.masks import check_capacity
+from prunnet_pml.units.groups import Cut, UnitGroup
+from prunnet_pml.units.layers import UnitLayer
+from prunnet_pml.units.removal import entries, remove_units
+from prunnet_pml.units.scoring import unit_roots
+
+
+def kept_units(model: nn.Module, capacity: float) -> dict[str, Any]:
+    """The hidden units that a subnetwork keeps.
+
+    Args:
+        model: A prunable network of granularity "channel", or a bigger module with one inside.
+        capacity: In (0, 1].
+
+    Returns:
+        ``{"groups": [{"units": ..., "kept": [...], "cuts": [{"name", "side", "parts", "size"}]}]}``
+        of plain numbers, texts and lists, for :func:`apply_kept_units`.
+
+    Raises:
+        ValueError: If ``capacity`` is out of range, or ``model`` has no hidden units with scores.
+    """
+    capacity = check_capacity(capacity)
+    groups = []
+    for prefix, root, units in unit_roots(model):
+        for group in units.groups:
+            layer = cast("UnitLayer", root.get_submodule(group.readers[0].name))
+            groups.append(
+                {
+                    "units": group.units,
+                    "kept": layer.kept_at(capacity),
+                    "cuts": [asdict(_within(prefix, cut)) for cut in group.cuts],
+                }
+            )
+    if not groups:
+        raise ValueError(
+            "`model` should be a prunable network of granularity 'channel'. "
+            f"Found {type(model).__name__}."
+        )
+    return {"groups": groups}
+
+
+def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
+    """Cuts a plain network to the shapes of a pruned one, in place.
+
+    So that a pruned network's state dict fits it::
+
+        network = apply_kept_units(timm.create_model("resnet18", num_classes=128), kept)
+        network.load_state_dict(load_file("pruned.safetensors"))
+
+    Args:
+        network: A plain network as it was built, with all its units.
+        kept: What :func:`kept_units` returned; from a JSON file, say.
+
+    Returns:
+        ``network`` itself.
+
+    Raises:
+        ValueError: If ``kept`` is of another network or no such data. ``network`` is then as it was.
+    """
+    try:
+        groups = [_read(group) for group in kept["groups"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"`kept` should be what kept_units returns. Found {error!r}.") from error
+    for group, _ in groups:
+        for cut in group.cuts:
+            expected, found = cut.parts * cut.size * group.units, entries(network, cut)
+            fits = found % group.units == 0 if cut.side == "number" and found else expected == found
+            if not fits:
+                raise ValueError(
+                    f"`kept` should be of {type(network).__name__}: `{cut.name}` should have "
+                    f"{expected} entries on side {cut.side!r}. Found {found}."
+                )
+    for group, units in groups:
+        remove_units(network, group, units)
+    return network
+
+
+def _within(prefix: str, cut: Cut) -> Cut:
+    return replace(cut, name=f"{prefix}.{cut.name}") if prefix else cut
+
+
+def _read(data: Mapping[str, Any]) -> tuple[UnitGroup, list[int]]:
+    """A group and the units kept of it; raises ValueError if these are no units of it."""
+    cuts = tuple(Cut(**cut) for cut in data["cuts"])
+    units, kept = data["units"], list(data["kept"])
+    if not kept or kept != sorted(set(kept)) or not set(kept) <= set(range(units)):
+        raise ValueError(f"kept {kept} of {units} units")
+    return UnitGroup(units, cuts, readers=()), kept

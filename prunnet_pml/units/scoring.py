@@ -1,0 +1,72 @@
+"""A network of granularity "channel": its units scored, and remembered at its root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from torch import Tensor, nn
+
+from prunnet_pml.units.example_input import example_images
+from prunnet_pml.units.groups import HiddenUnits
+from prunnet_pml.units.layers import add_unit_scores
+from prunnet_pml.units.search import find_units
+
+_UNITS = "_hidden_units"
+
+
+def score_units(
+    model: nn.Module,
+    layers: Sequence[nn.Module],
+    initial_scores: Callable[[Tensor], Tensor],
+    trained_capacities: tuple[float, ...],
+    round_to: int | None,
+    example_input: Tensor | None,
+) -> None:
+    """Finds the hidden units of a network and gives each a score, in place.
+
+    Args:
+        model: A plain network.
+        layers: Its layers that may lose units.
+        initial_scores: Maps the magnitudes of a group's units, [1, units], to their scores.
+        trained_capacities: The capacities that take part in training, largest first.
+        round_to: As in ``make_prunable``.
+        example_input: As in ``make_prunable``.
+
+    Raises:
+        ImportError: If Torch-Pruning is not installed.
+        ValueError: If there are no hidden units, or an argument is out of its range.
+    """
+    if round_to is not None and (type(round_to) is not int or round_to < 1):
+        raise ValueError(f"`round_to` should be a positive integer or None. Found {round_to!r}.")
+    groups = find_units(model, layers, example_images(model, example_input))
+    for group in groups:
+        add_unit_scores(model, group, initial_scores, trained_capacities, round_to)
+    names = {module: name for name, module in model.named_modules()}
+    model.__dict__[_UNITS] = HiddenUnits(groups, tuple(names[layer] for layer in layers))
+
+
+def unit_roots(model: nn.Module) -> Iterator[tuple[str, nn.Module, HiddenUnits]]:
+    """What ``make_prunable`` was called with, inside a bigger module maybe: name, network, units."""
+    for name, module in model.named_modules():
+        if _UNITS in module.__dict__:
+            yield name, module, module.__dict__[_UNITS]
+
+
+def has_units(model: nn.Module) -> bool:
+    """Whether a prunable network is of granularity "channel"."""
+    return any(True for _ in unit_roots(model))
+
+
+def forget_units(root: nn.Module) -> None:
+    """Takes away what a network remembers of its units."""
+    root.__dict__.pop(_UNITS, None)
+
+
+def trained_with_units(model: nn.Module) -> set[nn.Parameter]:
+    """The weights of all layers that could have lost units."""
+    return {
+        weight
+        for _, root, units in unit_roots(model)
+        for name in units.layers
+        if isinstance(weight := root.get_submodule(name)._parameters["weight"], nn.Parameter)
+    }
