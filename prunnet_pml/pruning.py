@@ -33,7 +33,8 @@ def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None =
 
     Returns:
         A new network of the original classes (plain ``nn.Conv2d``, timm's own model class) in eval
-        mode, pruned weights at zero, pruned units cut out (it is smaller then), equal to ``model`` read at this capacity.
+        mode, equal to ``model`` read at this capacity. Pruned weights are zero in it; of
+        granularity "channel" it is smaller by the pruned units.
 
     Raises:
         ValueError: If ``capacity`` is not in (0, 1], or ``model`` is not prunable.

@@ -60,7 +60,7 @@ def _joined(model: nn.Module, group: UnitGroup, entering: dict[str, UnitGroup]) 
 def _is_grouped(model: nn.Module, name: str) -> bool:
     """Whether a layer is a convolution with groups of several channels."""
     module: Any = model.get_submodule(name)
-    return 1 < _groups(model, name) and not _groups(model, name) == module.out_channels
+    return _groups(model, name) not in (1, getattr(module, "out_channels", 1))
 
 
 def _groups(model: nn.Module, name: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from prunnet_pml.units.groups import Cut, UnitGroup
+from prunnet_pml.units.groups import Cut, Side, UnitGroup
 from prunnet_pml.units.traced import Traced
 
 
@@ -42,11 +42,12 @@ def attention_heads(model: nn.Module, traced: Traced) -> UnitGroup | None:
     cuts = [Cut(name, "out", _entries(model, name, "out") // width, size) for name in makers]
     prefix = f"{parent}." if parent else ""
     for name, tensor in {**attention._parameters, **attention._buffers}.items():
-        if tensor is not None and tensor.is_floating_point() and 1 <= tensor.dim():
-            for axis, side in ((0, "out"), (1, "in"))[: tensor.dim()]:
-                if tensor.shape[axis] in (heads, width):
-                    cuts.append(Cut(prefix + name, side, size=tensor.shape[axis] // heads))  # type: ignore[arg-type]
-                    break
+        if tensor is None or not tensor.is_floating_point():
+            continue
+        counting = [axis for axis in range(tensor.dim()) if tensor.shape[axis] in (heads, width)]
+        if counting and counting[0] < 2:
+            side: Side = "in" if counting[0] else "out"
+            cuts.append(Cut(prefix + name, side, size=tensor.shape[counting[0]] // heads))
     for name, value in vars(attention).items():
         if type(value) is int and value in (heads, width):
             cuts.append(Cut(prefix + name, "number"))

@@ -70,7 +70,7 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
         ``network`` itself.
 
     Raises:
-        ValueError: If ``kept`` is of another network or no such data. ``network`` is then as it was.
+        ValueError: If ``kept`` is of another network or no such data; it is then as it was.
     """
     try:
         groups = [_read(group) for group in kept["groups"]]

@@ -92,7 +92,7 @@ def add_unit_scores(
 
 
 def remove_unit_scores(layer: UnitLayer) -> None:
-    """Turns a layer that reads units into one of its original class, in place, still reading all."""
+    """Turns a layer that reads units into one of its class that reads all, in place."""
     layer._parameters.pop("scores", None)
     layer.end()
     for name in ("units", "multiple", "_first_reader"):

@@ -46,7 +46,7 @@ def score_units(
 
 
 def unit_roots(model: nn.Module) -> Iterator[tuple[str, nn.Module, HiddenUnits]]:
-    """What ``make_prunable`` was called with, inside a bigger module maybe: name, network, units."""
+    """Name, network and units of what ``make_prunable`` was called with in a bigger module."""
     for name, module in model.named_modules():
         if _UNITS in module.__dict__:
             yield name, module, module.__dict__[_UNITS]

@@ -13,8 +13,8 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from prunnet_pml.units.groups import Cut, Side, UnitGroup
 from prunnet_pml.units.grouped import join_grouped_convolutions
+from prunnet_pml.units.groups import Cut, Side, UnitGroup
 from prunnet_pml.units.heads import attention_heads
 from prunnet_pml.units.traced import Traced, trace
 from prunnet_pml.units.trial import groups_that_hold
@@ -77,7 +77,7 @@ def _channels(model: nn.Module, part: Traced, streams: Sequence[Traced]) -> Unit
         for (name, side), entries in part.axes.items()
     ]
     reading = [cut for cut in cuts if cut.side == "in"]
-    reading.sort(key=lambda cut: _weight(model, cut.name).numel(), reverse=True)
+    reading.sort(key=lambda cut: _weight_count(model, cut.name), reverse=True)
     return UnitGroup(part.width, tuple(cuts), tuple(reading))
 
 
@@ -116,6 +116,6 @@ def _entries(model: nn.Module, name: str, side: str) -> int:
     return int(module.num_features) if isinstance(module, _NormBase) else 0
 
 
-def _weight(model: nn.Module, name: str) -> Tensor:
+def _weight_count(model: nn.Module, name: str) -> int:
     weight: Any = model.get_submodule(name)._parameters["weight"]
-    return weight
+    return int(weight.numel())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,8 @@ def _holds(network: nn.Module, groups: Iterable[UnitGroup], images: Tensor) -> b
             kept = range(0, group.units, 2)
             for reader in group.readers:
                 pruned = reader.indices(group.units, range(1, group.units, 2))
-                masked.get_submodule(reader.name).weight[:, pruned] = 0  # type: ignore[index]
+                weight: Any = masked.get_submodule(reader.name)._parameters["weight"]
+                weight[:, pruned] = 0
             remove_units(smaller, group, kept)
         expected, found = _outputs(masked, images), _outputs(smaller, images)
         effect = (_outputs(network, images) - expected).abs().max()
@@ -54,7 +56,7 @@ def _holds(network: nn.Module, groups: Iterable[UnitGroup], images: Tensor) -> b
 
 
 def _outputs(network: nn.Module, images: Tensor) -> Tensor:
-    """What a network returns, as one vector in double precision's range."""
+    """What a network returns, as one vector."""
     output = network(images)
     tensors = output if isinstance(output, tuple | list) else [output]
     return torch.cat([tensor.flatten() for tensor in tensors])
