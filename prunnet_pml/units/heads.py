@@ -25,6 +25,8 @@ def attention_heads(model: nn.Module, traced: Traced) -> UnitGroup | None:
     Returns:
         None if this is no attention, or has one head.
     """
+    if not traced.is_attention:
+        return None
     makers, readers = traced.names("out"), traced.names("in")
     parents = {name.rpartition(".")[0] for name in (*makers, *readers)}
     if len(readers) != 1 or len(parents) != 1:

@@ -38,13 +38,7 @@ def find_units(
     streams = [found for found in traced if found.is_added_to and found.names("in")]
     candidates = [part for part in traced if _only_of(model, part, layers)]
     heads = [group for part in candidates if (group := attention_heads(model, part))]
-    taken = {cut.name for group in heads for cut in group.cuts}
-    channels = [
-        group
-        for part in candidates
-        if taken.isdisjoint(name for name, _ in part.axes)
-        and (group := _channels(model, part, streams))
-    ]
+    channels = [group for part in candidates if (group := _channels(model, part, streams))]
     found = [*heads, *join_grouped_convolutions(model, channels)]
     groups = groups_that_hold(model, found, images)
     if not groups:
@@ -63,7 +57,9 @@ def _only_of(model: nn.Module, part: Traced, layers: Collection[nn.Module]) -> b
 
 def _channels(model: nn.Module, part: Traced, streams: Sequence[Traced]) -> UnitGroup | None:
     """Channels that are hidden in a block, each a unit."""
-    if part.is_added_to or part.parameters or part.width < 2 or not part.names("in"):
+    if part.is_added_to or part.is_attention or part.parameters:
+        return None
+    if part.width < 2 or not part.names("in"):
         return None
     if not all(
         entries == _entries(model, name, side) and entries % part.width == 0

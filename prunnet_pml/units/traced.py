@@ -23,12 +23,14 @@ class Traced:
         axes: Where these lie in modules, and how many entries they are there.
         parameters: The names of parameters without a module of their own that share them too.
         is_added_to: Whether an addition of two tensors runs through them.
+        is_attention: Whether a product of two tensors does, as of queries, keys and values.
     """
 
     width: int
     axes: dict[Axis, int] = field(default_factory=dict)
     parameters: list[str] = field(default_factory=list)
     is_added_to: bool = False
+    is_attention: bool = False
 
     def names(self, side: str) -> list[str]:
         """The modules that share the channels at this side."""
@@ -72,6 +74,8 @@ def _traced(group: Any, names: dict[Any, str]) -> Traced:  # noqa: ANN401
         elif node.module in names:
             side = "in" if "in_channels" in dependency.handler.__name__ else "out"
             found.axes[names[node.module], side] = len(indices)
-        elif operation.startswith(("Add", "Sub")) and len(node.inputs) > 1:
-            found.is_added_to |= not operation.startswith("Addmm")
+        elif operation.startswith(("AddBackward", "SubBackward")):
+            found.is_added_to |= len(node.inputs) > 1
+        elif operation.startswith(("Bmm", "ScaledDotProduct")):
+            found.is_attention = True
     return found
