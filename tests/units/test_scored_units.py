@@ -59,7 +59,7 @@ def test_a_training_loop_lowers_the_loss_and_masked_still_equals_pruned(
     target = torch.randn(6, networks.EMBEDDING)
     scores = [scores.detach().clone() for scores in prunnet.score_parameters(model)]
     losses = []
-    for _ in range(12):
+    for _ in range(25):
         for _ in optimizer.capacities():
             loss = (model(images) - target).square().mean()
             loss.backward()
