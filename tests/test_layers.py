@@ -150,9 +150,9 @@ def test_the_thresholds_of_all_trained_capacities_are_found_together(
 ) -> None:
     calls = []
 
-    def counted(scores: Tensor, capacities: list[float]) -> list[Tensor]:
+    def counted(scores: Tensor, capacities: list[float], multiple: int) -> list[Tensor]:
         calls.append(capacities)
-        return thresholds(scores, capacities)
+        return thresholds(scores, capacities, multiple)
 
     monkeypatch.setattr("prunnet_pml.layers.thresholds", counted)
     layer = scored(nn.Linear(8, 8))

@@ -1,0 +1,172 @@
+"""Which units are found, and what is left whole."""
+
+from __future__ import annotations
+
+import sys
+
+import networks
+import pytest
+import torch
+from channel_networks import ByHand
+from torch import Tensor, nn
+
+import prunnet_pml as prunnet
+
+
+def channel(model: nn.Module, **arguments: object) -> nn.Module:
+    return prunnet.make_prunable(model, granularity="channel", **arguments)
+
+
+def readers(model: nn.Module) -> set[str]:
+    return set(prunnet.scored_layers(model))
+
+
+def test_hidden_channels_of_blocks_and_heads_are_found() -> None:
+    model = channel(ByHand(), example_input=torch.randn(1, 3, 32, 32))
+    assert readers(model) == {
+        f"blocks.{i}.{name}" for i in (0, 1) for name in ("conv2", "attention.out")
+    }
+    assert model.blocks[0].attention.out.scores.shape == (4,)
+    assert model.blocks[0].conv2.scores.shape == (24,)
+
+
+def test_a_resnet_keeps_stem_stream_and_embedding() -> None:
+    assert readers(channel(networks.build("resnet18"))) == {
+        f"layer{stage}.{block}.conv2" for stage in (1, 2, 3, 4) for block in (0, 1)
+    }
+
+
+def test_widths_between_blocks_stay_whole() -> None:
+    """Where mobilenetv2 changes resolution no addition runs through its stream."""
+    found = readers(channel(networks.build("mobilenetv2_100")))
+    assert found == {
+        name
+        for name, _ in networks.build("mobilenetv2_100").named_modules()
+        if name.endswith("conv_pwl")
+    }
+
+
+def test_whole_groups_of_a_grouped_convolution_are_units() -> None:
+    model = channel(networks.build("resnext50_32x4d"))
+    assert all(len(scores) == 32 for scores in prunnet.score_parameters(model))
+    pruned = prunnet.prune(model, 0.5)
+    conv = pruned.layer1[0].conv2
+    assert (conv.groups, conv.in_channels, conv.out_channels) == (16, 64, 64)
+    assert conv.weight.shape == (64, 4, 3, 3)
+
+
+def test_the_timm_size_is_found_without_an_example() -> None:
+    """Also of a network that was built for another size than it was trained at."""
+    model = channel(networks.build("test_vit"))
+    assert len(readers(model)) == 12
+
+
+class NormAcross(nn.Module):
+    """Its hidden norm, by hand, sees all channels at once: no graph of layers shows that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(12, 32), nn.Linear(32, 12)
+        self.third, self.fourth = nn.Linear(12, 32), nn.Linear(32, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x).relu()
+        x = x + self.second(hidden / hidden.mean(-1, keepdim=True))
+        return x + self.fourth(self.third(x).relu())
+
+
+def test_units_that_cannot_be_cut_out_as_they_are_masked_stay_whole() -> None:
+    model = channel(NormAcross(), example_input=torch.randn(4, 12))
+    assert readers(model) == {"fourth"}
+
+
+def test_fresh_networks_with_branches_at_zero_are_searched_too() -> None:
+    model = ByHand()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert len(readers(channel(model, example_input=torch.randn(1, 3, 32, 32)))) == 4
+
+
+def test_the_network_and_the_random_state_stay_as_they_are() -> None:
+    model = networks.build("test_resnet").train()
+    before, state = networks.snapshot(model), torch.get_rng_state()
+    channel(model)
+    after = model.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_filter_fn_says_which_layers_may_lose_units() -> None:
+    model = channel(
+        networks.build("test_resnet"), filter_fn=lambda _, name: not name.startswith("layer3")
+    )
+    found = readers(model)
+    assert found
+    assert not any(name.startswith("layer3") for name in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"granularity": "filter"},
+            "`granularity` should be 'weight' or 'channel'. Found 'filter'",
+        ),
+        ({"round_to": 8, "granularity": "weight"}, "`round_to` should be left out"),
+        ({"round_to": 0}, "`round_to` should be a positive integer or None. Found 0"),
+        ({"score_bias": True}, "`score_bias` should be left out with granularity 'channel'"),
+        ({"example_input": None}, "`example_input` should be a batch .* Found None for ByHand"),
+        ({"example_input": "image.png"}, "`example_input` should be a batch .* Found str"),
+    ],
+)
+def test_arguments_are_checked_before_anything_changes(
+    arguments: dict[str, object], message: str
+) -> None:
+    model = ByHand()
+    given = {"granularity": "channel", "example_input": torch.randn(1, 3, 32, 32), **arguments}
+    if given["granularity"] != "channel":
+        given.pop("example_input")
+    with pytest.raises(ValueError, match=message):
+        prunnet.make_prunable(model, **given)
+    assert type(model) is ByHand
+    assert not prunnet.is_prunable(model)
+
+
+def test_a_network_without_hidden_units_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`model` should have hidden units. Found none in Linear"):
+        channel(nn.Linear(4, 4), example_input=torch.randn(2, 4))
+
+
+def test_a_missing_torch_pruning_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch_pruning", None)
+    with pytest.raises(ImportError, match=r"pip install 'prunnet-pml\[structured\]'"):
+        channel(networks.build("test_resnet"))
+
+
+def test_kept_units_of_another_network_are_refused() -> None:
+    kept = prunnet.kept_units(channel(networks.build("resnet18")), 0.5)
+    other = networks.build("test_resnet")
+    before = networks.snapshot(other)
+    with pytest.raises(ValueError, match="`kept` should be of ResNet: `layer"):
+        prunnet.apply_kept_units(other, kept)
+    networks.assert_equal_states(other, before)
+    for broken in ({}, {"groups": [{}]}, {"groups": [{**kept["groups"][0], "kept": [3, 3]}]}, []):
+        with pytest.raises(ValueError, match="`kept` should be what kept_units returns"):
+            prunnet.apply_kept_units(other, broken)
+    with pytest.raises(ValueError, match=r"granularity 'channel'\. Found PrunableResNet"):
+        prunnet.kept_units(prunnet.make_prunable(other), 0.5)
+
+
+def test_a_trunk_inside_a_bigger_module_loses_its_units() -> None:
+    trunk = channel(networks.build("test_resnet"))
+    bigger = nn.Sequential(trunk, nn.Linear(networks.EMBEDDING, 2)).eval()
+    images = networks.images("test_resnet")
+    pruned = prunnet.prune(bigger, 0.5)
+    with torch.no_grad(), prunnet.capacity(bigger, 0.5):
+        torch.testing.assert_close(pruned(images), bigger(images), rtol=1e-5, atol=1e-5)
+    again = nn.Sequential(networks.build("test_resnet"), nn.Linear(networks.EMBEDDING, 2))
+    prunnet.apply_kept_units(again, prunnet.kept_units(bigger, 0.5))
+    again.load_state_dict(pruned.state_dict())
