@@ -20,7 +20,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside ``folder``, which it replaces at the end; on an error it is gone.
 
     What else lies in the old checkpoint, such as a card or a ``.git``, comes along. Whoever is
-    killed between two renames leaves the old folder as ``.<name>-before-...``, complete.
+    killed between two renames leaves the old folder as ``.<name>-saving-...-before``, complete.
 
     Raises:
         ValueError: If ``folder`` is a file, or holds something but no checkpoint of ours.
@@ -31,7 +31,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(
         prefix=f".{folder.name}-saving-", dir=folder.parent, ignore_cleanup_errors=True
     ) as name:
-        new, before = Path(name) / folder.name, Path(name.replace("-saving-", "-before-"))
+        new, before = Path(name) / folder.name, Path(f"{name}-before")
         new.mkdir()
         yield new
         if not folder.exists():
