@@ -66,12 +66,11 @@ def quantise(scores: Tensor) -> dict[str, Tensor]:
     Returns:
         ``codes`` [m] and ``levels``, or ``scores`` as they are where that is not longer.
     """
-    magnitudes = scores.abs()
-    ordered = magnitudes.sort().values
-    ranks = torch.linspace(0, max(len(ordered) - 1, 0), _LEVELS).long()
-    levels = ordered[ranks].unique() if len(ordered) else ordered
     if len(scores) <= 2 * _LEVELS:
         return {"scores": scores}
+    magnitudes = scores.abs()
+    ordered = magnitudes.sort().values
+    levels = ordered[torch.linspace(0, len(ordered) - 1, _LEVELS).long()].unique()
     codes = torch.bucketize(magnitudes, levels, right=True) - 1
     codes += 128 * torch.signbit(scores)
     return {"codes": codes.to(torch.uint8), "levels": levels}
