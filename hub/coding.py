@@ -70,7 +70,8 @@ def quantise(scores: Tensor) -> dict[str, Tensor]:
         return {"scores": scores}
     magnitudes = scores.abs()
     ordered = magnitudes.sort().values
-    levels = ordered[torch.linspace(0, len(ordered) - 1, _LEVELS).long()].unique()
+    ranks = torch.arange(_LEVELS) * (len(ordered) - 1) // (_LEVELS - 1)
+    levels = ordered[ranks].unique()
     codes = torch.bucketize(magnitudes, levels, right=True) - 1
     codes += 128 * torch.signbit(scores)
     return {"codes": codes.to(torch.uint8), "levels": levels}
