@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def config(folder: Path, **changes: Any) -> Config:  # noqa: ANN401
     }
     settings = {
         "work_dir": str(folder),
+        "experiment_name": uuid.uuid4().hex,  # mmengine's own is one for all runs of a second
         "model": {
             "type": "prunnet_pml.PrunableEmbedder",
             "backbone": {
