@@ -8,7 +8,6 @@ statistics, an activation need not be 0 at 0, and the masked network equals the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import gcd
 from typing import Any
 
 import torch
@@ -67,7 +66,6 @@ def add_unit_scores(
     group: UnitGroup,
     initial_scores: Callable[[Tensor], Tensor],
     trained_capacities: tuple[float, ...],
-    round_to: int | None,
 ) -> None:
     """Turns the layers that read a group's units into scored ones, in place.
 
@@ -76,14 +74,13 @@ def add_unit_scores(
         group: Units without scores.
         initial_scores: Maps the magnitudes of the units, [1, units], to their scores.
         trained_capacities: The capacities that take part in training, largest first.
-        round_to: What the kept units' channels should be a multiple of, or None.
     """
     first: UnitLayer | None = None
     for reader in group.readers:
         layer = exchange_class(model.get_submodule(reader.name), UnitLayer)
         layer.start(trained_capacities)
         layer.units = group.units
-        layer.multiple = round_to // gcd(round_to, group.width) if round_to else 1
+        layer.multiple = group.multiple
         layer.__dict__["_first_reader"] = first  # not a submodule of this one
         if first is None:
             first = layer
