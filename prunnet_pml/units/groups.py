@@ -65,7 +65,7 @@ class UnitGroup:
         return max(cut.size for cut in self.cuts)
 
     def rounded(self, round_to: int | None) -> UnitGroup:
-        """The same units, kept so that their channels are a multiple of a number, if one is given."""
+        """The same units, their channels kept in multiples of a number, if one is given."""
         if round_to is None:
             return self
         return replace(self, multiple=round_to // gcd(round_to, self.width))
