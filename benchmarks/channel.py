@@ -5,6 +5,8 @@ python benchmarks/channel.py      # writes benchmarks/results/channel.json; some
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import timm
 import torch
 from results import write_results
@@ -12,6 +14,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import prunnet_pml as prunnet
+
+Filter = Callable[[nn.Module, str], bool]
 
 NETWORKS = (
     "resnet18",
@@ -25,6 +29,8 @@ NETWORKS = (
     "vit_small_patch16_224",
     "swin_tiny_patch4_window7_224",
 )
+READ_BY_HEAD = ("mobilenetv2_100", "mobilenetv3_large_100")
+"""What ends in a wide layer that the embedding head alone reads; tried with the head scored too."""
 CAPACITIES = (0.2, 0.4, 0.5, 0.6, 0.8)
 ROUNDED = {"exact": None, "multiples of 8": 8}
 EMBEDDING = 128
@@ -34,13 +40,14 @@ def main() -> None:
     """Measures and writes the JSON."""
     torch.set_num_threads(1)
     timm.layers.set_fused_attn(False)  # a fused one hides its multiplications from the counter
+    networks = {name: measured(name) for name in NETWORKS}
+    heads = {name: measured(name, lambda _module, _name: True) for name in READ_BY_HEAD}
     write_results(
-        "channel",
-        {"embedding": EMBEDDING, "networks": {name: measured(name) for name in NETWORKS}},
+        "channel", {"embedding": EMBEDDING, "networks": networks, "with_head_scored": heads}
     )
 
 
-def measured(name: str) -> dict[str, object]:
+def measured(name: str, filter_fn: Filter | None = None) -> dict[str, object]:
     """Parameters and multiply-accumulates, dense and as shares of it at every capacity."""
     found: dict[str, object] = {}
     for rounded, round_to in ROUNDED.items():
@@ -48,7 +55,9 @@ def measured(name: str) -> dict[str, object]:
         network = timm.create_model(name, num_classes=EMBEDDING).eval()
         size = timm.get_pretrained_cfg(name).input_size
         parameters, macs = cost(network, size)
-        model = prunnet.make_prunable(network, granularity="channel", round_to=round_to)
+        model = prunnet.make_prunable(
+            network, granularity="channel", round_to=round_to, filter_fn=filter_fn
+        )
         units = prunnet.kept_units(model, 1.0)["groups"]
         found.update(
             parameters=parameters,
