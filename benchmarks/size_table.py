@@ -18,6 +18,12 @@ def _section(results: dict[str, Any]) -> str:
     networks = results["networks"]
     capacities = list(next(iter(networks.values()))["saved"]["float32"]["capacities"])
     heads = " | ".join(f"{float(c):.0%}" for c in capacities)
+    channel = {name: n for name, n in networks.items() if n["granularity"] == "channel"}
+    beyond = max(
+        (found["bytes"] - network["network_bytes"][c]) / network["dense_bytes"]
+        for network in channel.values()
+        for c, found in network["saved"]["float32"]["capacities"].items()
+    )
     lines = [
         f"| network | stored as | {heads} | prunable | save |",
         f"| --- | --- |{' ---: |' * (len(capacities) + 2)}",
@@ -58,8 +64,11 @@ def _section(results: dict[str, Any]) -> str:
         "tensor, the dense file never.\n\n"
         + "\n".join(sizes)
         + "\n\nA capacity between two bands downloads the larger one and its scores: choose "
-        "`capacities` when you save.\nMeasured by `benchmarks/sizes.py` on untrained networks; "
-        "written by `benchmarks/tables.py`.\n"
+        "`capacities` when you save. Where hidden units\nare scored ("
+        + ", ".join(f"*{name}*" for name in channel)
+        + f"), a capacity costs what the smaller\nnetwork holds and at most {100 * beyond:.1f}% "
+        "of the dense bytes more, for names and norm statistics.\nMeasured by "
+        "`benchmarks/sizes.py` on untrained networks; written by `benchmarks/tables.py`.\n"
     )
 
 

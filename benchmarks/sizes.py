@@ -20,16 +20,21 @@ from results import write_results
 import prunnet_pml as prunnet
 from prunnet_pml.hub import Manifest, from_pretrained, save_pretrained
 
-NETWORKS = {  # embedding sizes; 0 is a trunk that ends in its pooled features
-    "resnet18": 128,
-    "mobilenetv2_100": 0,
-    "mobilenetv2_100, embedding 128": 128,
-    "vit_small_patch16_224": 128,
+NETWORKS = {  # embedding sizes, 0 is a trunk that ends in its pooled features; granularities
+    "resnet18": (128, "weight"),
+    "mobilenetv2_100": (0, "weight"),
+    "mobilenetv2_100, embedding 128": (128, "weight"),
+    "vit_small_patch16_224": (128, "weight"),
+    "resnet18, channel": (128, "channel"),
+    "mobilenetv2_100, channel": (0, "channel"),
+    "vit_small_patch16_224, channel": (128, "channel"),
 }
 SAVED = {"float32": "float32", "float16": "uint8"}  # precision: scores
 CAPACITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
 ALLOWED = 1 / 32 + 0.02
 """Of the dense bytes, what a capacity may cost beyond its share: a bit a weight, and names."""
+ALLOWED_OF_UNITS = 0.06
+"""Of the dense bytes, what names and norm statistics may cost beyond the smaller network."""
 PEAKS = (0.2, 1.0)
 """Capacities at which memory is measured, each in a process of its own."""
 
@@ -38,10 +43,10 @@ def main() -> None:
     """Measures and writes the JSON."""
     torch.set_num_threads(1)
     networks = {}
-    for name, embedding in NETWORKS.items():
+    for name, (embedding, granularity) in NETWORKS.items():
         torch.manual_seed(0)
         network = timm.create_model(name.partition(",")[0], num_classes=embedding)
-        networks[name] = _measured(prunnet.make_prunable(network))
+        networks[name] = _measured(prunnet.make_prunable(network, granularity=granularity))
     write_results("sizes", {"allowed_beyond_capacity": ALLOWED, "networks": networks})
 
 
@@ -65,11 +70,13 @@ def _measured(model: torch.nn.Module) -> dict[str, Any]:
                 4 * math.prod(record.shape)
                 for record in manifest.tensors.values()
                 if record.dtype.is_floating_point
-                and (record.kind == "scored") == (kind == "scored")
+                and (record.kind in ("scored", "cut")) == (kind == "scored")
             )
             for kind in ("scored", "others")
         }
         results = {
+            "granularity": manifest.granularity,
+            "network_bytes": {f"{c:g}": _network_bytes(model, c) for c in CAPACITIES},
             "dense_bytes": sum(sizes.values()),
             "unscored_bytes": sizes["others"],
             "saved": saved,
@@ -77,6 +84,12 @@ def _measured(model: torch.nn.Module) -> dict[str, Any]:
         }
     _check(results)
     return results
+
+
+def _network_bytes(model: torch.nn.Module, capacity: float) -> int:
+    """Of a subnetwork's floating-point tensors, as it runs."""
+    state = prunnet.prune(model, capacity).state_dict().values()
+    return sum(value.nbytes for value in state if value.is_floating_point())
 
 
 def _loaded(folder: Path, manifest: Manifest, capacity: float) -> dict[str, Any]:
@@ -95,6 +108,8 @@ def _check(results: dict[str, Any]) -> None:
         for capacity, found in saved["capacities"].items():
             c = float(capacity)
             allowed = (c + ALLOWED) * dense + (1 - c) * unscored
+            if results["granularity"] == "channel":
+                allowed = results["network_bytes"][capacity] + ALLOWED_OF_UNITS * dense
             if found["bytes"] > allowed:
                 raise ValueError(f"{c:.0%} may cost {allowed:.0f} bytes. Found {found['bytes']}.")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from channel_table import with_networks
 from results import FOLDER, read_results
 from size_table import with_bytes
 
@@ -32,6 +33,9 @@ def pages() -> dict[str, str]:
         "fine-tune.md": _fine_tune(read_results("fine_tune")),
         "methods.md": _methods(),
         "configs.md": _configs(),
+        "channel.md": with_networks(
+            (DOCS / "channel.md").read_text("utf-8"), read_results("channel")
+        ),
         "hub.md": with_bytes((DOCS / "hub.md").read_text("utf-8"), read_results("sizes")),
     }
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from prunnet_pml.hub.layout import unit_scores
+from prunnet_pml.hub.unit_axes import KeptEntries, unit_axes
 from prunnet_pml.layers import SCORES, ScoredLayer
 from prunnet_pml.norms import CAPACITIES, STATISTICS, CapacityNorm
+from prunnet_pml.units.groups import HiddenUnits, UnitGroup
+from prunnet_pml.units.scoring import has_units, hidden_units
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Anatomy:
         score_names: What those scores are called in the prunable network.
         norms: The norm statistics, by the capacities that own them, 1 included.
         parameters: The names of what is trained, and stored at the chosen precision.
+        units: The hidden units of granularity "channel".
+        kept: What a capacity keeps of the tensors that these lie in.
     """
 
     plain: dict[str, Tensor]
@@ -28,6 +34,8 @@ class Anatomy:
     score_names: dict[str, str]
     norms: dict[str, dict[float, Tensor]]
     parameters: set[str]
+    units: HiddenUnits | None = None
+    kept: KeptEntries = field(default_factory=lambda: KeptEntries((), (), {}))
 
     @property
     def norm_capacities(self) -> tuple[float, ...]:
@@ -40,13 +48,16 @@ def dissect(model: nn.Module) -> Anatomy:
 
     Raises:
         ValueError: If it shares a tensor between two names, its norms own the statistics of
-            different capacities, or a weight, a score or a statistic is not finite.
+            different capacities, units lie in other numbers than floating-point ones, or a weight,
+            a score or a statistic is not finite.
     """
     plain = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     _check(model, plain)
     scores: dict[str, Tensor] = {}
     score_names: dict[str, str] = {}
     norms: dict[str, dict[float, Tensor]] = {}
+    units = hidden_units(model) if has_units(model) else None
+    scores_of_units = [plain.pop(unit_scores(group)).float() for group in _groups(units)]
     for module_name, module in model.named_modules():
         prefix = f"{module_name}." if module_name else ""
         if isinstance(module, ScoredLayer):
@@ -62,7 +73,19 @@ def dissect(model: nn.Module) -> Anatomy:
             del plain[prefix + CAPACITIES]
     if len({tuple(sorted(sets)) for sets in norms.values()}) > 1:
         raise ValueError("`model` should own norm statistics of the same capacities in every norm.")
-    return Anatomy(plain, scores, score_names, norms, {n for n, _ in model.named_parameters()})
+    axes = unit_axes(_groups(units), {name: tuple(value.shape) for name, value in plain.items()})
+    for name in axes:
+        if not plain[name].is_floating_point():
+            raise ValueError(
+                f"`model` should have units in floating-point numbers. Found some in `{name}`."
+            )
+    parameters = {name for name, _ in model.named_parameters()}
+    kept = KeptEntries(_groups(units), scores_of_units, axes)
+    return Anatomy(plain, scores, score_names, norms, parameters, units, kept)
+
+
+def _groups(units: HiddenUnits | None) -> tuple[UnitGroup, ...]:
+    return units.groups if units else ()
 
 
 def _check(model: nn.Module, plain: dict[str, Tensor]) -> None:

@@ -65,9 +65,10 @@ def timm_config(model: nn.Module, shapes: Mapping[str, torch.Size], file: Path) 
 
 
 def build(config: Mapping[str, Any], records: Mapping[str, TensorRecord], where: str) -> nn.Module:
-    """The network that a ``config.json`` describes, with timm's initial weights.
+    """The network that a ``config.json`` describes, its values to be filled in.
 
-    It is built without memory first, and in earnest only if it is the network of the manifest.
+    It is built without memory, on the meta device, and stays there where files will bring all its
+    tensors; in earnest, where some are in no state dict, only if it is the network of the manifest.
 
     Args:
         config: The content of ``config.json``.
@@ -86,7 +87,7 @@ def build(config: Mapping[str, Any], records: Mapping[str, TensorRecord], where:
                 unborn = _create(config)
             check_fits(unborn, records, where)
             _check_buffers(unborn)
-            return _create(config)
+            return unborn if _is_all_in_state(unborn) else _create(config)
     except CheckpointError:
         raise
     except Exception as error:  # there is nothing that garbage can't make a constructor raise
@@ -131,6 +132,15 @@ def _check_config(config: Mapping[str, Any]) -> None:
     for number in _whole_numbers(described):
         if abs(number) > _LARGEST:
             raise ValueError(f"its numbers should be at most {_LARGEST}. Found {number}.")
+
+
+def _is_all_in_state(model: nn.Module) -> bool:
+    """Whether a network has no tensors but those of its state dict."""
+    held = [value for module in model.modules() for value in vars(module).values()]
+    names = model.state_dict().keys()
+    return all(name in names for name, _ in model.named_buffers()) and not any(
+        isinstance(value, torch.Tensor) for value in held
+    )
 
 
 def _check_buffers(model: nn.Module) -> None:

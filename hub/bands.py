@@ -9,7 +9,15 @@ from torch import Tensor
 
 from prunnet_pml.hub.anatomy import Anatomy
 from prunnet_pml.hub.coding import pack_mask, quantise, split_values
-from prunnet_pml.hub.layout import band_file, norms_of_band, part, scores_file, statistic
+from prunnet_pml.hub.layout import (
+    band_file,
+    norms_of_band,
+    part,
+    scores_file,
+    statistic,
+    unit_scores,
+)
+from prunnet_pml.hub.unit_axes import KeptEntries
 from prunnet_pml.masks import mask, thresholds
 
 Contents = dict[str, Tensor]
@@ -28,43 +36,68 @@ def cut(
     Yields:
         The name of a file and the tensors in it.
     """
+    units = anatomy.kept
     found = {name: thresholds(value, bands) for name, value in anatomy.scores.items()}
     left = {
         name: torch.ones(value.numel(), dtype=torch.bool) for name, value in anatomy.scores.items()
     }
+    below = 0.0
     for index, band in enumerate(bands):
-        contents = _unscored(anatomy) if index == 0 else {}
-        contents.update(_norms(anatomy, bands, band))
+        contents = {} if below else _unscored(anatomy)
+        contents.update(_norms(anatomy, bands, band, below))
+        for name in units.axes:
+            if name not in anatomy.norms:
+                added = _added(units, name, anatomy.plain[name], band, below)
+                contents.update(_values(added, name))
         of_scores: Contents = {}
         for name, value in anatomy.scores.items():
             kept = mask(value, found[name][index]).flatten().bool()
             member = kept & left[name]
-            contents.update(_scored(anatomy.plain[name], name, member, left[name], band))
+            contents.update(_values(anatomy.plain[name].flatten()[member], name))
+            if band < 1:  # the last band is all that is left
+                packed = pack_mask(member[left[name]].numpy())
+                contents[part(name, "mask")] = torch.from_numpy(packed)
             of_scores.update(_stored_scores(value.flatten()[member], name, scores))
             left[name] &= ~member
         yield band_file(band), contents
-        if scores is not None:
+        if scores is not None and not units.groups:
             yield scores_file(band), of_scores
+        below = band
 
 
 def _unscored(anatomy: Anatomy) -> Contents:
-    others = anatomy.scores.keys() | anatomy.norms.keys()
-    return {name: value for name, value in anatomy.plain.items() if name not in others}
-
-
-def _norms(anatomy: Anatomy, bands: Sequence[float], band: float) -> Contents:
-    return {
-        statistic(name, capacity): sets[capacity]
-        for capacity in norms_of_band(band, bands, anatomy.norm_capacities)
-        for name, sets in anatomy.norms.items()
+    others = anatomy.scores.keys() | anatomy.norms.keys() | anatomy.kept.axes.keys()
+    plain = {name: value for name, value in anatomy.plain.items() if name not in others}
+    units = anatomy.kept
+    return plain | {
+        unit_scores(group): scores for group, scores in zip(units.groups, units.scores, strict=True)
     }
 
 
-def _scored(value: Tensor, name: str, member: Tensor, left: Tensor, band: float) -> Contents:
-    lower, upper = split_values(value.flatten()[member])
+def _norms(anatomy: Anatomy, bands: Sequence[float], band: float, below: float) -> Contents:
+    """Statistics that no band below has; of those that units lie in, what these add to all sets."""
+    contents, units = {}, anatomy.kept
+    for first in bands[: bands.index(band) + 1]:
+        for owner in norms_of_band(first, bands, anatomy.norm_capacities):
+            for name, sets in anatomy.norms.items():
+                if name in units.axes:
+                    since = below if first < band else 0.0
+                    added = _added(units, name, sets[owner], band, since)
+                    contents[statistic(name, owner)] = added
+                elif first == band:
+                    contents[statistic(name, owner)] = sets[owner]
+    return contents
+
+
+def _added(units: KeptEntries, name: str, value: Tensor, band: float, below: float) -> Tensor:
+    """What a band adds over the one below to a tensor that units lie in, row by row."""
+    shape = tuple(value.shape)
+    return units.selected(name, value, band, 1.0)[units.added(name, shape, band, below)]
+
+
+def _values(values: Tensor, name: str) -> Contents:
+    lower, upper = split_values(values)
     contents = {part(name, "lower"): lower, part(name, "upper"): upper}
-    if band < 1:  # the last band is all that is left
-        contents[part(name, "mask")] = pack_mask(member[left].numpy())
     return {key: torch.from_numpy(array.copy()) for key, array in contents.items()}
 
 

@@ -43,10 +43,11 @@ def card_text(
 def _head(manifest: Manifest, architecture: str | None, name: str) -> str:
     lowest = f"{min(manifest.capacities):.0%}"
     network = f"`{architecture}`" if architecture else "network"
+    kept = "hidden units" if manifest.units else "weights"
     return (
         f"# {name.rpartition('/')[2]}\n\n"
         f"A {network} that makes embeddings for image retrieval and can be pruned: a device keeps "
-        f"{lowest} of its weights, say, and searches the gallery that the whole network has "
+        f"{lowest} of its {kept}, say, and searches the gallery that the whole network has "
         f"indexed. No retraining, no second index. Trained by the method of {PAPER}, with "
         "prunnet_pml."
     )
@@ -54,6 +55,11 @@ def _head(manifest: Manifest, architecture: str | None, name: str) -> str:
 
 def _use(manifest: Manifest, name: str) -> str:
     low = min(manifest.capacities)
+    kept = (
+        "`device` with fewer channels inside of its blocks"
+        if manifest.units
+        else "`device` with zeros in place of the weights that were left out"
+    )
     text = f"""## Use
 
 ```python
@@ -63,8 +69,8 @@ server = from_pretrained("{name}", capacity=1.0)   # the dense network indexes t
 device = from_pretrained("{name}", capacity={low})   # downloads {_mb(manifest.bytes_for(low))}
 ```
 
-Both are plain networks, `device` with zeros in place of the weights that were left out. Without a
-capacity, `from_pretrained` returns the prunable network, to evaluate or to train on."""
+Both are plain networks, {kept}.
+Without a capacity, `from_pretrained` returns the prunable network, to evaluate or to train on."""
     if DENSE in manifest.files:
         text += f"""
 
@@ -120,13 +126,16 @@ def _training(data: str | None, recipe: str | Mapping[str, object] | None) -> st
 def _limits(manifest: Manifest, license: str | None) -> str:
     licence = license or "not stated: ask the authors before you use it"
     lowest = f"{min(manifest.capacities):.0%}"
+    left_out = """are single weights. That saves bytes, not time: zeros are
+  multiplied as other numbers are. Networks of granularity "channel" are faster."""
+    if manifest.units:
+        left_out = """are hidden units: channels inside of blocks, attention
+  heads. It is smaller and faster by these; its embedding and residual stream stay whole."""
     return f"""## Limits
 
 - Embeddings compare with those of the same space alone: `{manifest.space_id}`. Two checkpoints with
   the same name and different spaces don't go together.
-- What is left out of the network are single weights. That saves bytes, not time: zeros are
-  multiplied as other numbers are. (Networks pruned by whole channels, which are faster, are not
-  here yet.)
+- What is left out of the network {left_out}
 - Below {lowest} nothing was saved apart: `prune` the prunable network, and measure first.
 - Stored precision: {manifest.precision}. Licence: {licence}."""
 

@@ -68,6 +68,21 @@ class Fields:
             return value
         raise self._error(key, "a whole number")
 
+    def positive(self, key: str) -> int:
+        """A whole number from 1 on."""
+        if value := self.whole(key):
+            return value
+        raise self._error(key, "a whole number from 1 on")
+
+    def texts(self, key: str) -> list[str]:
+        """A list of different texts."""
+        value = self.values.get(key)
+        if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
+            found: list[str] = value
+            if len({*found}) == len(found):
+                return found
+        raise self._error(key, "a list of different texts")
+
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of a tensor."""
         value = self.values.get(key)
@@ -95,10 +110,22 @@ class Fields:
             for name, value in found.items()
         }
 
+    def list_of_objects(self, key: str) -> list[Fields]:
+        """A list of objects."""
+        found = self._of(list, self.values.get(key), f"{self.where}: `{key}`")
+        return [
+            Fields(value, f"{self.where}: `{key}`[{index}]") for index, value in enumerate(found)
+        ]
+
+    def object(self, key: str) -> Fields:
+        """An object."""
+        return Fields(self.values.get(key), f"{self.where}: `{key}`")
+
     def _of(self, kind: type, value: object, where: str) -> Any:  # noqa: ANN401
         if isinstance(value, kind):
             return value
-        raise CheckpointError(f"{where} should be an object. Found {_shown(value)}.")
+        wanted = "a list" if kind is list else "an object"
+        raise CheckpointError(f"{where} should be {wanted}. Found {_shown(value)}.")
 
     def _error(self, key: str, wanted: str) -> CheckpointError:
         found = _shown(self.values.get(key))

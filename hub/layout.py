@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prunnet_pml.layers import SCORES
+from prunnet_pml.units.groups import UnitGroup
+
 CONFIG = "config.json"
 DENSE = "model.safetensors"
 FOLDER = "prunnet"
 
-FORMAT = 1
-"""What readers look at first; raised when old readers would misread."""
+FORMATS = {1: "weight", 2: "channel"}
+"""What readers look at first: the granularity. Raised when old readers would misread."""
 
 ROLE = "prunnet_file"
 """Key of a file's metadata that says which file it is, so that two swapped ones are told apart."""
@@ -26,11 +29,16 @@ def scores_file(capacity: float) -> str:
 
 
 def part(name: str, kind: str) -> str:
-    """A part of a scored tensor in a file: ``conv1.weight:mask``.
+    """A part of a scored or cut tensor in a file: ``conv1.weight:mask``.
 
     In bands ``mask``, ``lower`` and ``upper``; beside them ``scores``, or ``codes`` and ``levels``.
     """
     return f"{name}:{kind}"
+
+
+def unit_scores(group: UnitGroup) -> str:
+    """The scores of a group of units in the first band; so are they called in the network."""
+    return f"{group.readers[0].name}.{SCORES['weight']}"
 
 
 def statistic(name: str, capacity: float) -> str:

@@ -7,22 +7,27 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from prunnet_pml.hub.architecture import build, check_fits
-from prunnet_pml.hub.assembling import Assembly, OpenBand
+from prunnet_pml.hub.assembling import Assembly
 from prunnet_pml.hub.downloading import download
 from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.fields import read_json
 from prunnet_pml.hub.layout import CONFIG, band_file, scores_file
 from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.scored_bands import OpenBand
 from prunnet_pml.hub.stored_file import opened
+from prunnet_pml.hub.unit_axes import KeptEntries
 from prunnet_pml.layers import SCORES
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import is_prunable, make_prunable
 from prunnet_pml.norms import CAPACITIES, capacity_units
+from prunnet_pml.units.removal import check_fits as check_units
+from prunnet_pml.units.removal import remove_units
 
 
 def from_pretrained(
@@ -69,16 +74,18 @@ def from_pretrained(
         if model is None:
             model = build(read_json(folder / CONFIG), manifest.tensors, where)
         check_fits(model, manifest.tensors, where)
-        _fill(model, assembly)
-        if capacity is None:
-            try:
+        try:
+            if capacity is not None:
+                _cut(model, assembly.units, capacity)
+            _fill(model, assembly)
+            if capacity is None:
                 _add_scores(model, assembly)
-            except ValueError as error:
-                raise CheckpointError(
-                    f"{where} should describe a prunable network: {error}"
-                ) from error
-        else:
-            _warn_below_the_norms(manifest, capacity)
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise CheckpointError(f"{where} should describe a prunable network: {error}") from error
+    if capacity is not None:
+        _warn_below_the_norms(manifest, capacity)
     return model.eval()
 
 
@@ -95,33 +102,49 @@ def _open_bands(
         ]
 
 
+def _cut(model: nn.Module, units: KeptEntries, capacity: float) -> None:
+    """Cuts the units out that a capacity does not keep."""
+    check_units(model, units.groups, "units")
+    for index, group in enumerate(units.groups):
+        remove_units(model, group, units.units(index, capacity).nonzero()[0].tolist())
+
+
 @torch.no_grad()
 def _fill(model: nn.Module, assembly: Assembly) -> None:
     """Copies the tensors in, one at a time: no second network is ever in memory."""
     own = model.state_dict()
     for name, value in assembly.tensors():
-        own[name].copy_(value)
+        if own[name].shape != value.shape:
+            raise ValueError(f"`{name}` is {tuple(own[name].shape)} with its units cut.")
+        if not own[name].is_meta:
+            own[name].copy_(value)
+            continue
+        holder_name, _, leaf = name.rpartition(".")
+        holder, value = model.get_submodule(holder_name), value.to(own[name].dtype)
+        if leaf in holder._buffers:
+            holder._buffers[leaf] = value
+        else:
+            setattr(holder, leaf, nn.Parameter(value, holder._parameters[leaf].requires_grad))
 
 
 def _add_scores(model: nn.Module, assembly: Assembly) -> None:
     """Makes the dense network prunable, with the scores and norm statistics of the checkpoint."""
     manifest = assembly.manifest
-    scored, norms = {}, []
-    for name, record in manifest.tensors.items():
-        if record.scores:
-            scored[name] = record.scores
-        elif record.kind == "norm":
-            norms.append(name)
+    scored = {name: r.scores for name, r in manifest.tensors.items() if r.scores}
+    norms = [name for name, record in manifest.tensors.items() if record.kind == "norm"]
+    units: dict[str, Any] = {"granularity": manifest.granularity, "units": manifest.units}
+    weights: dict[str, Any] = {
+        "filter_fn": lambda _, name: f"{name}.weight" in scored,
+        "score_bias": any(name.endswith(SCORES["bias"]) for name in scored.values()),
+    }
     make_prunable(
         model,
         manifest.trained_capacities,
-        filter_fn=lambda _, name: f"{name}.weight" in scored,
-        score_bias=any(name.endswith(SCORES["bias"]) for name in scored.values()),
         space_id=manifest.space_id,
+        **(units if manifest.units else weights),
     )
     state = model.state_dict()  # with the space id, beside its keys
-    for name, scores_name in scored.items():
-        state[scores_name] = assembly.scores(name)
+    state.update(assembly.scores())
     owners = manifest.norm_capacities[-2::-1]
     for name in norms:
         module, dot, statistic = name.rpartition(".")

@@ -12,9 +12,12 @@ from typing import Any
 
 from prunnet_pml.hub.errors import AGAIN, CheckpointError
 from prunnet_pml.hub.fields import Fields, read_json
-from prunnet_pml.hub.layout import CONFIG, DENSE, FORMAT, band_file, norms_of_band, scores_file
+from prunnet_pml.hub.layout import CONFIG, DENSE, FORMATS, band_file, norms_of_band, scores_file
 from prunnet_pml.hub.records import FileRecord, TensorRecord
+from prunnet_pml.hub.unit_axes import UnitAxis, unit_axes
+from prunnet_pml.hub.unit_records import parse_units, units_to_json
 from prunnet_pml.masks import check_capacity
+from prunnet_pml.units.groups import HiddenUnits
 
 BLOCK = "prunnet"
 """The key of the manifest in ``config.json``; stock timm passes it over."""
@@ -35,6 +38,7 @@ class Manifest:
         norm_capacities: Those that own norm statistics, ascending; the last one is 1.
         tensors: Every tensor of the plain network, by its name in the state dict.
         files: Every file but ``config.json``, by its name in the folder.
+        units: The hidden units of granularity ``"channel"``.
     """
 
     space_id: str
@@ -45,6 +49,12 @@ class Manifest:
     norm_capacities: tuple[float, ...]
     tensors: Mapping[str, TensorRecord]
     files: Mapping[str, FileRecord]
+    units: HiddenUnits | None = None
+
+    @property
+    def granularity(self) -> str:
+        """What a capacity is a share of: ``"weight"`` or ``"channel"``."""
+        return "channel" if self.units else "weight"
 
     @staticmethod
     def read(folder: str | os.PathLike[str]) -> Manifest:
@@ -66,19 +76,20 @@ class Manifest:
                 "of a plain network: load it with timm, then make_prunable."
             )
         block = Fields(config[BLOCK], f"{where}: {BLOCK!r}")
-        if block.whole("format") != FORMAT:
+        if (version := block.whole("format")) not in FORMATS:
             raise CheckpointError(
-                f"{where} should be of format {FORMAT}. Found format {block.whole('format')}: "
-                "a newer prunnet_pml may read it."
+                f"{where} should be of format {' or '.join(map(str, FORMATS))}. "
+                f"Found format {version}: a newer prunnet_pml may read it."
             )
         if block.text("checksum") != _checksum(block.values):
             raise CheckpointError(
                 f"{where}: the {BLOCK!r} block should be as it was saved. Found another. {AGAIN}"
             )
+        units = parse_units(block.object("units")) if FORMATS[version] == "channel" else None
         manifest = Manifest(
             space_id=block.text("space_id"),
             precision=block.one_of("precision", PRECISIONS),
-            scores=block.one_of("scores", ("float32", "uint8", None)),
+            scores=block.one_of("scores", ("float32",) if units else ("float32", "uint8", None)),
             capacities=block.capacities("capacities", dense=True),
             trained_capacities=block.capacities("trained_capacities", dense=False),
             norm_capacities=block.capacities("norm_capacities", dense=True),
@@ -86,7 +97,12 @@ class Manifest:
                 name: TensorRecord.parse(found) for name, found in block.objects("tensors").items()
             },
             files={name: FileRecord.parse(found) for name, found in block.objects("files").items()},
+            units=units,
         )
+        try:
+            manifest._check_kinds()
+        except ValueError as error:
+            raise CheckpointError(f"{where}: `units` should fit `tensors`: {error}.") from error
         expected = {*manifest._all_files()}
         if not expected <= manifest.files.keys() <= {*expected, DENSE}:
             raise CheckpointError(
@@ -97,7 +113,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """What :meth:`parse` parses."""
         block = {
-            "format": FORMAT,
+            "format": next(v for v, kind in FORMATS.items() if kind == self.granularity),
             "space_id": self.space_id,
             "precision": self.precision,
             "scores": self.scores,
@@ -106,6 +122,7 @@ class Manifest:
             "norm_capacities": [*self.norm_capacities],
             "files": {name: record.to_json() for name, record in self.files.items()},
             "tensors": {name: record.to_json() for name, record in self.tensors.items()},
+            **({"units": units_to_json(self.units)} if self.units else {}),
         }
         return {**block, "checksum": _checksum(block)}
 
@@ -120,6 +137,8 @@ class Manifest:
         """
         bands = self.bands_for(capacity)
         files = [band_file(band) for band in bands]
+        if self.units:  # their scores are in the first band
+            return files
         if capacity is None:
             self._check_scores("None, the prunable network,")
             return files + [scores_file(band) for band in bands]
@@ -133,6 +152,11 @@ class Manifest:
         wanted = 1.0 if capacity is None else check_capacity(capacity)
         last = min(band for band in self.capacities if band >= wanted)
         return [band for band in self.capacities if band <= last]
+
+    def unit_axes(self) -> dict[str, dict[int, UnitAxis]]:
+        """The axes that hidden units lie along, by the name of a tensor."""
+        shapes = {name: record.shape for name, record in self.tensors.items()}
+        return unit_axes(self.units.groups, shapes) if self.units else {}
 
     def norms_of(self, band: float) -> list[float]:
         """The capacities whose norm statistics come with a band."""
@@ -153,6 +177,15 @@ class Manifest:
 
     def _all_files(self) -> list[str]:
         return self.files_for(None if self.scores else 1.0)
+
+    def _check_kinds(self) -> None:
+        """Raises ValueError where a tensor is of another kind than the units say."""
+        axes = self.unit_axes()
+        for name, record in self.tensors.items():
+            if (record.kind == "cut") != (name in axes and record.kind != "norm"):
+                raise ValueError(f"`{name}` is {record.kind}")
+            if record.kind == "scored" and self.units:
+                raise ValueError(f"`{name}` is scored")
 
     def _check_scores(self, wanted: str) -> None:
         if self.scores is None:

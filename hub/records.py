@@ -25,7 +25,7 @@ DTYPES = {
 }
 """What tensors may be of, by the manifest's name for it."""
 
-Kind = Literal["scored", "norm", "plain"]
+Kind = Literal["scored", "cut", "norm", "plain"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class TensorRecord:
     """A tensor of the plain network.
 
     Attributes:
-        kind: ``"scored"`` tensors are cut into bands, ``"norm"`` ones (norm statistics) come once
-            per capacity, ``"plain"`` ones with the first band.
+        kind: Of ``"scored"`` tensors every band holds some weights, of ``"cut"`` ones some units;
+            ``"norm"`` ones (norm statistics) come once per capacity, ``"plain"`` ones with the
+            first band.
         shape: Its shape.
         dtype: What it is stored as.
         scores: The name of its scores in the prunable network, if it is scored.
@@ -48,16 +49,14 @@ class TensorRecord:
     @staticmethod
     def parse(found: Fields) -> TensorRecord:
         """The record in a manifest; raises CheckpointError if it is none."""
-        kind = found.one_of("kind", ("scored", "norm", "plain"))
+        kind = found.one_of("kind", ("scored", "cut", "norm", "plain"))
         shape = found.shape("shape")
         dtype = DTYPES[found.one_of("dtype", DTYPES)]
-        if kind != "scored":
-            return TensorRecord(kind, shape, dtype)
-        if not dtype.is_floating_point or not math.prod(shape):
+        if kind in ("scored", "cut") and not (dtype.is_floating_point and math.prod(shape)):
             raise CheckpointError(
-                f"{found.where} should be scored numbers. Found {dtype}, {shape}."
+                f"{found.where} should be {kind} numbers. Found {dtype}, {shape}."
             )
-        return TensorRecord(kind, shape, dtype, found.text("scores"))
+        return TensorRecord(kind, shape, dtype, found.text("scores") if kind == "scored" else None)
 
     def to_json(self) -> dict[str, Any]:
         """What :meth:`parse` parses."""

@@ -53,7 +53,7 @@ def save_pretrained(
             statistics and other buffers are stored as they are.
         scores: What scores are stored as: ``"float32"``, ``"uint8"`` (up to 128 levels a band and
             tensor; the bands stay exact), or None. Capacities between the bands need them, and
-            training on.
+            training on. Of granularity "channel" they are few, always there and stored as float32.
         dense: Whether to write ``model.safetensors``. Without it the folder is about half as
             large, and only prunnet_pml loads it.
 
@@ -72,6 +72,8 @@ def save_pretrained(
     trained = trained_capacities(model)
     bands = check_capacities(trained if capacities is None else capacities, dense=True)
     anatomy = _rounded(dissect(model), DTYPES[precision])
+    if anatomy.units:
+        scores = "float32"
     space = space_id(model)
     manifest = Manifest(
         space,
@@ -82,6 +84,7 @@ def save_pretrained(
         anatomy.norm_capacities,
         {name: _record(anatomy, name) for name in anatomy.plain},
         {},
+        anatomy.units,
     )
     shapes = {name: value.shape for name, value in anatomy.plain.items()}
     with replacing_folder(Path(folder)) as temporary:
@@ -112,6 +115,8 @@ def _rounded(anatomy: Anatomy, dtype: torch.dtype) -> Anatomy:
 
 def _record(anatomy: Anatomy, name: str) -> TensorRecord:
     kind: Kind = "scored" if name in anatomy.scores else "plain"
+    if name in anatomy.kept.axes:
+        kind = "cut"
     if name in anatomy.norms:
         kind = "norm"
     value = anatomy.plain[name]

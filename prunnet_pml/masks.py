@@ -108,6 +108,11 @@ def mask(scores: Tensor, threshold: Tensor) -> Tensor:
     return scores.detach().abs().ge_(threshold)
 
 
+def kept(scores: Tensor, capacity: float, multiple: int = 1) -> Tensor:
+    """The mask of one capacity, as :func:`mask` gives it; ``multiple`` as in :func:`thresholds`."""
+    return mask(scores, thresholds(scores, [capacity], multiple)[0])
+
+
 def _select_by_histogram(magnitudes: Tensor, ranks: Sequence[int]) -> list[Tensor]:
     """Order statistics of non-negative float32 values, whose bits order as integers do.
 

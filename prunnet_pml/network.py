@@ -22,7 +22,8 @@ from prunnet_pml.masks import (
 from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
 from prunnet_pml.selection import layers_to_score
 from prunnet_pml.space import check_space_id, new_space_id, stamp
-from prunnet_pml.units.scoring import score_units, trained_with_units
+from prunnet_pml.units.groups import HiddenUnits
+from prunnet_pml.units.scoring import score_units, search_units, trained_with_units
 
 TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
 """The capacities that the paper trains, beside the dense network."""
@@ -43,6 +44,7 @@ def make_prunable(
     granularity: Granularity = "weight",
     round_to: int | None = None,
     example_input: Tensor | None = None,
+    units: HiddenUnits | None = None,
 ) -> nn.Module:
     """Gives every prunable weight, or hidden unit, of a network a learnable score, in place.
 
@@ -73,6 +75,9 @@ def make_prunable(
             multiple of this, 8 for instance, where it has as many.
         example_input: Of granularity ``"channel"``: a batch that ``model`` takes, to find the units
             with. A timm network says itself what it takes.
+        units: Of granularity ``"channel"``: what ``hidden_units`` says of a network like this one.
+            Then none are looked for, Torch-Pruning is not needed, and the three arguments that
+            say which units there are, are left out.
 
     Returns:
         ``model`` itself.
@@ -90,12 +95,16 @@ def make_prunable(
     score = _score_function(initial_scores, generator)
     layers = layers_to_score(model, filter_fn)
     if granularity == "weight":
-        _refuse(granularity, round_to=round_to, example_input=example_input)
+        _refuse("granularity 'weight'", round_to=round_to, example_input=example_input, units=units)
         for layer in layers:
             add_scores(layer, score, trained, score_bias)
     elif granularity == "channel":
-        _refuse(granularity, score_bias=score_bias or None)
-        score_units(model, layers, score, trained, round_to, example_input)
+        _refuse("granularity 'channel'", score_bias=score_bias or None)
+        if units is None:
+            units = search_units(model, layers, round_to, example_input)
+        else:
+            _refuse("`units`", filter_fn=filter_fn, round_to=round_to, example_input=example_input)
+        score_units(model, units, score, trained)
     else:
         raise ValueError(f"`granularity` should be 'weight' or 'channel'. Found {granularity!r}.")
     for module in model.modules():
@@ -214,13 +223,11 @@ def reset_scores(
                     scores.copy_(score(layer._ranked(name)).view_as(scores))
 
 
-def _refuse(granularity: str, **arguments: object) -> None:
-    """Raises ValueError if an argument is given that belongs to the other granularity."""
+def _refuse(beside: str, **arguments: object) -> None:
+    """Raises ValueError if an argument is given that does not go with another one."""
     for name, value in arguments.items():
         if value is not None:
-            raise ValueError(
-                f"`{name}` should be left out with granularity {granularity!r}. Found {value!r}."
-            )
+            raise ValueError(f"`{name}` should be left out with {beside}. Found {value!r}.")
 
 
 def _score_function(

@@ -26,6 +26,14 @@ def save_small(folder: Path) -> None:
     save_pretrained(model, folder, scores="uint8")
 
 
+def save_small_units(folder: Path) -> None:
+    """The same network, of granularity "channel"."""
+    torch.manual_seed(0)
+    network = timm.create_model("test_resnet", num_classes=4, layers=(1, 1, 1, 1))
+    model = prunnet.make_prunable(network, (0.2, 0.5), granularity="channel")
+    save_pretrained(model, folder)
+
+
 def rewrite(folder: Path, name: str, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
     """Changes the tensors of a file, as an author would who then writes the right hash down."""
     file = folder / name

@@ -7,5 +7,6 @@ which are left in a form that a JSON file holds.
 """
 
 from prunnet_pml.units.kept import apply_kept_units, kept_units
+from prunnet_pml.units.scoring import hidden_units
 
-__all__ = ["apply_kept_units", "kept_units"]
+__all__ = ["apply_kept_units", "hidden_units", "kept_units"]

@@ -9,7 +9,8 @@ file can hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 from typing import Literal
 
 import torch
@@ -50,16 +51,34 @@ class UnitGroup:
         cuts: Every place that they lie in.
         readers: Of the cuts, those of the layers that read the units, the largest first. Masking
             those is masking the units, whatever stands between.
+        multiple: Units are kept in multiples of this.
     """
 
     units: int
     cuts: tuple[Cut, ...]
     readers: tuple[Cut, ...]
+    multiple: int = 1
 
     @property
     def width(self) -> int:
         """How many channels a unit has where it is widest."""
         return max(cut.size for cut in self.cuts)
+
+    def rounded(self, round_to: int | None) -> UnitGroup:
+        """The same units, their channels kept in multiples of a number, if one is given."""
+        if round_to is None:
+            return self
+        return replace(self, multiple=round_to // gcd(round_to, self.width))
+
+    def within(self, prefix: str) -> UnitGroup:
+        """The same units of a bigger module that holds the network under the name ``prefix``."""
+        if not prefix:
+            return self
+
+        def longer(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
+            return tuple(replace(cut, name=f"{prefix}.{cut.name}") for cut in cuts)
+
+        return replace(self, cuts=longer(self.cuts), readers=longer(self.readers))
 
 
 @dataclass(frozen=True)

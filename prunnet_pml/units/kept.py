@@ -8,7 +8,7 @@ is involved, nor Torch-Pruning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, cast
 
 from torch import nn
@@ -16,8 +16,8 @@ from torch import nn
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.units.groups import Cut, UnitGroup
 from prunnet_pml.units.layers import UnitLayer
-from prunnet_pml.units.removal import entries, remove_units
-from prunnet_pml.units.scoring import unit_roots
+from prunnet_pml.units.removal import check_fits, remove_units
+from prunnet_pml.units.scoring import hidden_units
 
 
 def kept_units(model: nn.Module, capacity: float) -> dict[str, Any]:
@@ -36,20 +36,14 @@ def kept_units(model: nn.Module, capacity: float) -> dict[str, Any]:
     """
     capacity = check_capacity(capacity)
     groups = []
-    for prefix, root, units in unit_roots(model):
-        for group in units.groups:
-            layer = cast("UnitLayer", root.get_submodule(group.readers[0].name))
-            groups.append(
-                {
-                    "units": group.units,
-                    "kept": layer.kept_at(capacity),
-                    "cuts": [asdict(_within(prefix, cut)) for cut in group.cuts],
-                }
-            )
-    if not groups:
-        raise ValueError(
-            "`model` should be a prunable network of granularity 'channel'. "
-            f"Found {type(model).__name__}."
+    for group in hidden_units(model).groups:
+        layer = cast("UnitLayer", model.get_submodule(group.readers[0].name))
+        groups.append(
+            {
+                "units": group.units,
+                "kept": layer.kept_at(capacity),
+                "cuts": [asdict(cut) for cut in group.cuts],
+            }
         )
     return {"groups": groups}
 
@@ -76,22 +70,10 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
         groups = [_read(group) for group in kept["groups"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"`kept` should be what kept_units returns. Found {error!r}.") from error
-    for group, _ in groups:
-        for cut in group.cuts:
-            expected, found = cut.parts * cut.size * group.units, entries(network, cut)
-            fits = found % group.units == 0 if cut.side == "number" and found else expected == found
-            if not fits:
-                raise ValueError(
-                    f"`kept` should be of {type(network).__name__}: `{cut.name}` should have "
-                    f"{expected} entries on side {cut.side!r}. Found {found}."
-                )
+    check_fits(network, [group for group, _ in groups], "kept")
     for group, units in groups:
         remove_units(network, group, units)
     return network
-
-
-def _within(prefix: str, cut: Cut) -> Cut:
-    return replace(cut, name=f"{prefix}.{cut.name}") if prefix else cut
 
 
 def _read(data: Mapping[str, Any]) -> tuple[UnitGroup, list[int]]:

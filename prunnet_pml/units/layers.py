@@ -8,7 +8,6 @@ statistics, an activation need not be 0 at 0, and the masked network equals the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import gcd
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from prunnet_pml.class_exchange import exchange_class, restore_class
 from prunnet_pml.layers import ScoredLayer, straight_through
-from prunnet_pml.masks import mask, thresholds
+from prunnet_pml.masks import kept
 from prunnet_pml.units.groups import UnitGroup
 
 
@@ -34,23 +33,20 @@ class UnitLayer(ScoredLayer):
 
     def kept_at(self, capacity: float) -> list[int]:
         """The units that a capacity keeps, in ascending order; asked of the first reader."""
-        if capacity == 1:
-            return list(range(self.units))
-        threshold = thresholds(self.scores, [capacity], self.multiple)[0]
-        return mask(self.scores, threshold).nonzero().flatten().tolist()
+        return kept(self.scores, capacity, self.multiple).nonzero().flatten().tolist()
 
     def _masked(self, name: str) -> Any:  # noqa: ANN401
         parameter = self._parameters[name]
         owner = self._first_reader or self
         scores = owner._parameters["scores"]
-        kept = None if self.capacity == 1 else owner._mask("scores")
+        masked = None if self.capacity == 1 else owner._mask("scores")
         if name != "weight":
             return parameter
         if torch.is_grad_enabled() and scores.requires_grad:
-            kept = straight_through(torch.ones_like(scores), scores, kept)
-        elif kept is None:
+            masked = straight_through(torch.ones_like(scores), scores, masked)
+        elif masked is None:
             return parameter
-        return (self._by_unit(parameter) * kept.unsqueeze(1)).view_as(parameter)
+        return (self._by_unit(parameter) * masked.unsqueeze(1)).view_as(parameter)
 
     def _ranked(self, name: str) -> Tensor:
         """The root mean square of what reads a unit, [1, units]."""
@@ -67,7 +63,6 @@ def add_unit_scores(
     group: UnitGroup,
     initial_scores: Callable[[Tensor], Tensor],
     trained_capacities: tuple[float, ...],
-    round_to: int | None,
 ) -> None:
     """Turns the layers that read a group's units into scored ones, in place.
 
@@ -76,14 +71,13 @@ def add_unit_scores(
         group: Units without scores.
         initial_scores: Maps the magnitudes of the units, [1, units], to their scores.
         trained_capacities: The capacities that take part in training, largest first.
-        round_to: What the kept units' channels should be a multiple of, or None.
     """
     first: UnitLayer | None = None
     for reader in group.readers:
         layer = exchange_class(model.get_submodule(reader.name), UnitLayer)
         layer.start(trained_capacities)
         layer.units = group.units
-        layer.multiple = round_to // gcd(round_to, group.width) if round_to else 1
+        layer.multiple = group.multiple
         layer.__dict__["_first_reader"] = first  # not a submodule of this one
         if first is None:
             first = layer

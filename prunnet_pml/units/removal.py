@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -35,6 +35,19 @@ def remove_units(model: nn.Module, group: UnitGroup, kept: Sequence[int]) -> Non
             _cut_module(holder._modules[leaf], cut, group.units, kept)
         else:
             _cut_tensor(holder, leaf, 0 if cut.side == "out" else 1, cut.indices(group.units, kept))
+
+
+def check_fits(model: nn.Module, groups: Iterable[UnitGroup], name: str) -> None:
+    """Raises ValueError where units can't be cut out of a plain network; ``name`` is theirs."""
+    for group in groups:
+        for cut in group.cuts:
+            expected, found = cut.parts * cut.size * group.units, entries(model, cut)
+            fits = found % group.units == 0 if cut.side == "number" and found else expected == found
+            if not fits:
+                raise ValueError(
+                    f"`{name}` should be of {type(model).__name__}: `{cut.name}` should have "
+                    f"{expected} entries on side {cut.side!r}. Found {found}."
+                )
 
 
 def entries(model: nn.Module, cut: Cut) -> int:

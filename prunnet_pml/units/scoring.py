@@ -6,29 +6,27 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
 
+from prunnet_pml.layers import is_scorable
 from prunnet_pml.units.example_input import example_images
 from prunnet_pml.units.groups import HiddenUnits
 from prunnet_pml.units.layers import add_unit_scores
+from prunnet_pml.units.removal import check_fits
 from prunnet_pml.units.search import find_units
 
 _UNITS = "_hidden_units"
 
 
-def score_units(
+def search_units(
     model: nn.Module,
     layers: Sequence[nn.Module],
-    initial_scores: Callable[[Tensor], Tensor],
-    trained_capacities: tuple[float, ...],
     round_to: int | None,
     example_input: Tensor | None,
-) -> None:
-    """Finds the hidden units of a network and gives each a score, in place.
+) -> HiddenUnits:
+    """Finds the hidden units of a network, which stays as it is.
 
     Args:
         model: A plain network.
         layers: Its layers that may lose units.
-        initial_scores: Maps the magnitudes of a group's units, [1, units], to their scores.
-        trained_capacities: The capacities that take part in training, largest first.
         round_to: As in ``make_prunable``.
         example_input: As in ``make_prunable``.
 
@@ -39,10 +37,40 @@ def score_units(
     if round_to is not None and (type(round_to) is not int or round_to < 1):
         raise ValueError(f"`round_to` should be a positive integer or None. Found {round_to!r}.")
     groups = find_units(model, layers, example_images(model, example_input))
-    for group in groups:
-        add_unit_scores(model, group, initial_scores, trained_capacities, round_to)
     names = {module: name for name, module in model.named_modules()}
-    model.__dict__[_UNITS] = HiddenUnits(groups, tuple(names[layer] for layer in layers))
+    return HiddenUnits(
+        tuple(group.rounded(round_to) for group in groups), tuple(names[layer] for layer in layers)
+    )
+
+
+def score_units(
+    model: nn.Module,
+    units: HiddenUnits,
+    initial_scores: Callable[[Tensor], Tensor],
+    trained_capacities: tuple[float, ...],
+) -> None:
+    """Gives each hidden unit of a network a score, in place.
+
+    Args:
+        model: A plain network.
+        units: Its hidden units.
+        initial_scores: Maps the magnitudes of a group's units, [1, units], to their scores.
+        trained_capacities: The capacities that take part in training, largest first.
+
+    Raises:
+        ValueError: If the units are of another network, which is then as it was.
+    """
+    check_fits(model, units.groups, "units")
+    modules = dict(model.named_modules())
+    readers = [cut.name for group in units.groups for cut in group.readers]
+    for name in (*units.layers, *readers):
+        if name not in modules or not is_scorable(modules[name]):
+            raise ValueError(
+                f"`units` should be of {type(model).__name__}. Found no layer `{name}`."
+            )
+    for group in units.groups:
+        add_unit_scores(model, group, initial_scores, trained_capacities)
+    model.__dict__[_UNITS] = units
 
 
 def unit_roots(model: nn.Module) -> Iterator[tuple[str, nn.Module, HiddenUnits]]:
@@ -50,6 +78,28 @@ def unit_roots(model: nn.Module) -> Iterator[tuple[str, nn.Module, HiddenUnits]]
     for name, module in model.named_modules():
         if _UNITS in module.__dict__:
             yield name, module, module.__dict__[_UNITS]
+
+
+def hidden_units(model: nn.Module) -> HiddenUnits:
+    """The hidden units of a network, for ``make_prunable(..., units=...)`` of its like.
+
+    Args:
+        model: A prunable network of granularity "channel", or a bigger module with one inside.
+
+    Raises:
+        ValueError: If ``model`` has no hidden units with scores.
+    """
+    groups, layers = [], []
+    for prefix, _, units in unit_roots(model):
+        dot = "." if prefix else ""
+        groups += [group.within(prefix) for group in units.groups]
+        layers += [prefix + dot + layer for layer in units.layers]
+    if not groups:
+        raise ValueError(
+            "`model` should be a prunable network of granularity 'channel'. "
+            f"Found {type(model).__name__}."
+        )
+    return HiddenUnits(tuple(groups), tuple(layers))
 
 
 def has_units(model: nn.Module) -> bool:

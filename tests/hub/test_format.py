@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from checkpoints import checked, save_small
+from checkpoints import checked, save_small, save_small_units
 
 import prunnet_pml as prunnet
 from prunnet_pml.hub import Manifest, from_pretrained, save_pretrained
@@ -36,8 +37,11 @@ def example() -> dict[str, Any]:
     return found
 
 
-def test_the_reader_reads_what_was_saved(reader: dict[str, Any], tmp_path: Path) -> None:
-    save_small(tmp_path)
+@pytest.mark.parametrize("save", [save_small, save_small_units])
+def test_the_reader_reads_what_was_saved(
+    save: Callable[[Path], None], reader: dict[str, Any], tmp_path: Path
+) -> None:
+    save(tmp_path)
     for capacity in (0.2, 0.5, 1.0):
         expected = from_pretrained(tmp_path, capacity).state_dict()
         found = reader["read_capacity"](tmp_path, capacity)
@@ -66,8 +70,9 @@ def test_the_example_is_what_saving_makes_of_it(example: dict[str, Any]) -> None
         assert written == example[Path(name).stem]
 
 
-def test_the_checksum_is_the_one_described(tmp_path: Path) -> None:
-    save_small(tmp_path)
+@pytest.mark.parametrize("save", [save_small, save_small_units])
+def test_the_checksum_is_the_one_described(save: Callable[[Path], None], tmp_path: Path) -> None:
+    save(tmp_path)
     block = json.loads((tmp_path / "config.json").read_text())["prunnet"]
     assert checked(block) == block
     assert all(f"`{key}`" in TEXT for key in block)

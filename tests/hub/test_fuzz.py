@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoints import change_config, rewrite, save_small, seal
+from checkpoints import change_config, rewrite, save_small, save_small_units, seal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,45 +34,52 @@ few = settings(
 many = settings(few, max_examples=700, derandomize=False)
 
 
+SAVES = {"weight": save_small, "channel": save_small_units}
+
+
 @cache
-def saved() -> Path:
+def saved(granularity: str) -> Path:
     folder = Path(tempfile.mkdtemp()) / "saved"
-    save_small(folder)
+    SAVES[granularity](folder)
     return folder
 
 
 @cache
-def expected(capacity: float | None) -> dict[str, torch.Tensor]:
-    return from_pretrained(saved(), capacity).state_dict()
+def expected(granularity: str, capacity: float | None) -> dict[str, torch.Tensor]:
+    return from_pretrained(saved(granularity), capacity).state_dict()
 
 
 class Copy:
     """A copy for one case."""
 
+    def __init__(self, granularity: str) -> None:
+        self.granularity = granularity
+
     def __enter__(self) -> Path:
         self._parent = Path(tempfile.mkdtemp())
-        return Path(shutil.copytree(saved(), self._parent / "copy"))
+        return Path(shutil.copytree(saved(self.granularity), self._parent / "copy"))
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._parent)
 
 
-def loads_or_is_refused(folder: Path, capacity: float | None, *, same: bool) -> None:
+def loads_or_is_refused(folder: Path, capacity: float | None, same: str | None = None) -> None:
+    """What loads is finite; and the same as was saved, of the granularity named, if one is."""
     try:
         state = from_pretrained(folder, capacity).state_dict()
     except (CheckpointError, FileNotFoundError) as error:
         assert len(str(error)) < 2000
         return
     if same:
-        found = expected(capacity)
+        found = expected(same, capacity)
         assert state.keys() == found.keys()
         assert all(torch.equal(value, found[name]) for name, value in state.items())
     assert all(torch.isfinite(value).all() for value in state.values())
 
 
-def damaged_bytes(data: st.DataObject) -> None:
+def damaged_bytes(data: st.DataObject, granularity: str) -> None:
     """A file cut, grown, or changed anywhere, its hash left alone."""
-    with Copy() as folder:
+    with Copy(granularity) as folder:
         capacity = data.draw(st.sampled_from(CAPACITIES))
         names = ["config.json", *Manifest.read(folder).files_for(capacity)]
         file = folder / data.draw(st.sampled_from(names))
@@ -81,10 +88,10 @@ def damaged_bytes(data: st.DataObject) -> None:
         stop = data.draw(st.integers(start, min(len(content), start + 40)))
         content[start:stop] = data.draw(st.binary(max_size=40))
         file.write_bytes(content)
-        loads_or_is_refused(folder, capacity, same=True)
+        loads_or_is_refused(folder, capacity, granularity)
 
 
-def hostile_config(data: st.DataObject) -> None:
+def hostile_config(data: st.DataObject, granularity: str) -> None:
     """A value anywhere in ``config.json`` exchanged for another, its checksum made right."""
 
     def change(config: dict[str, Any]) -> None:
@@ -97,14 +104,29 @@ def hostile_config(data: st.DataObject) -> None:
             at = at[key]
         at[key] = data.draw(VALUES)
 
-    with Copy() as folder:
+    with Copy(granularity) as folder:
         change_config(folder, change)
-        loads_or_is_refused(folder, data.draw(st.sampled_from(CAPACITIES)), same=False)
+        loads_or_is_refused(folder, data.draw(st.sampled_from(CAPACITIES)))
 
 
-def hostile_file(data: st.DataObject) -> None:
+def hostile_units(data: st.DataObject, granularity: str) -> None:
+    """A value anywhere in what the manifest says of hidden units exchanged for another."""
+
+    def change(config: dict[str, Any]) -> None:
+        group = data.draw(st.sampled_from(config["prunnet"]["units"]["groups"]))
+        at = data.draw(st.sampled_from([group, *group["cuts"]]))
+        key = data.draw(st.sampled_from(sorted(at)))
+        others = [other[key] for other in config["prunnet"]["units"]["groups"] if key in other]
+        at[key] = data.draw(st.sampled_from([*others, 2, 3, 8, 64]) | VALUES)
+
+    with Copy(granularity) as folder:
+        change_config(folder, change)
+        loads_or_is_refused(folder, data.draw(st.sampled_from(CAPACITIES)))
+
+
+def hostile_file(data: st.DataObject, granularity: str) -> None:
     """A tensor exchanged for random bytes, or the header for another, the hashes made right."""
-    with Copy() as folder:
+    with Copy(granularity) as folder:
         capacity = data.draw(st.sampled_from(CAPACITIES))
         name = data.draw(st.sampled_from(Manifest.read(folder).files_for(capacity)))
         if data.draw(st.booleans()):
@@ -128,23 +150,28 @@ def hostile_file(data: st.DataObject) -> None:
                 tensors[key] = repeated.view(tensors[key].shape) if keep else value
 
             rewrite(folder, name, change)
-        loads_or_is_refused(folder, capacity, same=False)
+        loads_or_is_refused(folder, capacity)
 
 
-KINDS = [damaged_bytes, hostile_config, hostile_file]
+KINDS = [
+    *[(kind, g) for kind in (damaged_bytes, hostile_config, hostile_file) for g in SAVES],
+    (hostile_units, "channel"),
+]
 
 
-@pytest.mark.parametrize("case", KINDS)
-def test_a_few_cases(case: Any) -> None:  # noqa: ANN401
-    few(given(st.data())(case))()
+@pytest.mark.parametrize(("case", "granularity"), KINDS)
+def test_a_few_cases(case: Any, granularity: str) -> None:  # noqa: ANN401
+    few(given(st.data())(lambda data: case(data, granularity)))()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", KINDS)
-def test_seven_hundred_cases_of_each_kind(case: Any) -> None:  # noqa: ANN401
-    many(given(st.data())(case))()
+@pytest.mark.parametrize(("case", "granularity"), KINDS)
+def test_seven_hundred_cases_of_each_kind(case: Any, granularity: str) -> None:  # noqa: ANN401
+    many(given(st.data())(lambda data: case(data, granularity)))()
 
 
-def test_the_copy_is_of_a_checkpoint_that_loads() -> None:
-    assert json.loads((saved() / "config.json").read_text())["architecture"] == "test_resnet"
-    assert expected(None).keys() > expected(1.0).keys()
+@pytest.mark.parametrize("granularity", SAVES)
+def test_the_copy_is_of_a_checkpoint_that_loads(granularity: str) -> None:
+    config = json.loads((saved(granularity) / "config.json").read_text())
+    assert config["architecture"] == "test_resnet"
+    assert expected(granularity, None).keys() > expected(granularity, 1.0).keys()

@@ -122,7 +122,8 @@ def first_tensor(**values: Any) -> Callable[[dict[str, Any]], None]:  # noqa: AN
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (in_block(format=2), "format 1. Found format 2"),
+        (in_block(format=3), "format 1 or 2. Found format 3"),
+        (in_block(format=2), "`units` should be an object. Found None"),
         (in_block(format="1"), "`format` should be a whole number. Found '1'"),
         (in_block(space_id=""), "`space_id` should be a text"),
         (in_block(space_id="other"), "exchanged"),

@@ -44,11 +44,8 @@ def test_masked_equals_pruned(case: Case) -> None:
     check_every_capacity(case)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["resnext50_32x4d", "mobilenetv3_large_100", "regnety_002", "swin_tiny_patch4_window7_224"],
-)
-def test_masked_equals_pruned_with_groups_gates_and_windows(name: str) -> None:
+@pytest.mark.parametrize("name", PROMISED)
+def test_masked_equals_pruned_of_every_network_promised(name: str) -> None:
     check_every_capacity(make_case(name))
 
 

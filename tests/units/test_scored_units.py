@@ -6,6 +6,8 @@ import copy
 import io
 import math
 import pickle
+import sys
+from dataclasses import replace
 
 import networks
 import pytest
@@ -165,3 +167,31 @@ def test_scores_may_start_uniform(images: Tensor) -> None:
         ByHand(), granularity="channel", initial_scores="uniform", example_input=images
     )
     assert all(-0.5 <= s.min() < 0 < s.max() <= 0.5 for s in prunnet.score_parameters(model))
+
+
+def test_known_units_need_no_search(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch, model: nn.Module
+) -> None:
+    """A network like one that was searched takes its units, without Torch-Pruning."""
+    monkeypatch.setitem(sys.modules, "torch_pruning", None)
+    other = prunnet.make_prunable(
+        ByHand(), granularity="channel", units=prunnet.hidden_units(model)
+    )
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(embed(other, images, 0.3), embed(model, images, 0.3))
+    assert prunnet.hidden_units(other) == prunnet.hidden_units(model)
+
+
+def test_units_of_another_network_are_refused(images: Tensor, model: nn.Module) -> None:
+    units = prunnet.hidden_units(model)
+    other = networks.build("test_resnet")
+    with pytest.raises(ValueError, match="`units` should be of ResNet: `blocks"):
+        prunnet.make_prunable(other, granularity="channel", units=units)
+    unknown = replace(units, layers=("blocks.0.norm",))
+    with pytest.raises(ValueError, match=r"`units` should be of ByHand\. Found no layer `blocks"):
+        prunnet.make_prunable(ByHand(), granularity="channel", units=unknown)
+    with pytest.raises(ValueError, match="`example_input` should be left out with `units`"):
+        prunnet.make_prunable(ByHand(), granularity="channel", units=units, example_input=images)
+    with pytest.raises(ValueError, match="`units` should be left out with granularity 'weight'"):
+        prunnet.make_prunable(ByHand(), units=units)
+    assert not prunnet.is_prunable(other)
