@@ -26,7 +26,13 @@ from timm.models import (
 from torch import nn
 
 from prunnet_pml.masks import check_capacities, check_capacity
-from prunnet_pml.network import TRAINED_CAPACITIES, InitialScores, make_prunable, set_capacity
+from prunnet_pml.network import (
+    TRAINED_CAPACITIES,
+    Granularity,
+    InitialScores,
+    make_prunable,
+    set_capacity,
+)
 
 PREFIX = "prunnet_"
 """What stands before timm's name of a network."""
@@ -57,6 +63,8 @@ def create_model(
     capacity: float = 1.0,
     capacities: Iterable[float] = TRAINED_CAPACITIES,
     initial_scores: InitialScores = "magnitude",
+    granularity: Granularity = "weight",
+    round_to: int | None = None,
     checkpoint_path: str | Path | None = None,
     **kwargs: Any,  # noqa: ANN401
 ) -> nn.Module:
@@ -71,6 +79,8 @@ def create_model(
             weight; ``prune`` makes the plain subnetwork out of it.
         capacities: The capacities below 1 that take part in training.
         initial_scores: As in ``make_prunable``.
+        granularity: As in ``make_prunable``: ``"channel"`` needs the extra ``structured``.
+        round_to: As in ``make_prunable``.
         checkpoint_path: A checkpoint of a prunable network of this kind, scores included, loaded
             last. For one of a plain network see ``pretrained_cfg_overlay=dict(file=...)`` of timm.
         **kwargs: The other arguments of ``timm.create_model``, such as ``num_classes``,
@@ -80,14 +90,21 @@ def create_model(
         The prunable network; its ``pretrained_cfg`` is that of timm's network.
 
     Raises:
+        ImportError: If ``granularity`` is ``"channel"`` and Torch-Pruning is not installed.
         ValueError: If timm knows no such name or tag (the nearest ones are named), or an argument
-            is out of its range. Nothing was loaded then.
+            is out of its range.
     """
     capacity, trained = check_capacity(capacity), check_capacities(capacities)
     name = model_name.removeprefix(PREFIX)
     check_name(name, kwargs.get("pretrained_cfg"))
     network = timm.create_model(name, pretrained=pretrained, **kwargs)
-    model = make_prunable(network, trained, initial_scores=initial_scores)
+    model = make_prunable(
+        network,
+        trained,
+        initial_scores=initial_scores,
+        granularity=granularity,
+        round_to=round_to,
+    )
     if checkpoint_path:
         load_checkpoint(model, str(checkpoint_path))
     set_capacity(model, capacity)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from prunnet_pml.network import (
     TRAINED_CAPACITIES,
+    Granularity,
     InitialScores,
     capacity,
     is_prunable,
@@ -45,6 +46,9 @@ class PrunableEmbedder(BaseModel):
         miner: Config of a miner, if pairs or triplets are to be mined; as for the loss.
         capacities: As in ``make_prunable``.
         initial_scores: As in ``make_prunable``.
+        granularity: As in ``make_prunable``. A backbone that is not timm's is made prunable of
+            granularity ``"channel"`` before it comes here, with an ``example_input``.
+        round_to: As in ``make_prunable``.
         data_preprocessor: As in mmengine.
 
     Attributes:
@@ -62,12 +66,20 @@ class PrunableEmbedder(BaseModel):
         miner: Mapping[str, Any] | None = None,
         capacities: Iterable[float] = TRAINED_CAPACITIES,
         initial_scores: InitialScores = "magnitude",
+        granularity: Granularity = "weight",
+        round_to: int | None = None,
         data_preprocessor: Any = None,  # noqa: ANN401
     ) -> None:
         super().__init__(data_preprocessor)
         network = build(backbone, MODELS)
         if not is_prunable(network):
-            make_prunable(network, capacities, initial_scores=initial_scores)
+            make_prunable(
+                network,
+                capacities,
+                initial_scores=initial_scores,
+                granularity=granularity,
+                round_to=round_to,
+            )
         self.backbone = network
         if "CompatibleLoss" not in names_in(loss):
             loss = {"type": "CompatibleLoss", "loss": loss}

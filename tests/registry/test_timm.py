@@ -206,11 +206,39 @@ def test_uniform_scores_know_nothing_of_the_weights(create: Create) -> None:
         ({"capacity": 1.2}, r"`capacity` should be in \(0, 1\]. Found 1.2."),
         ({"capacities": (0.2, 1.0)}, "`capacities` should be below 1"),
         ({"initial_scores": "random"}, "`initial_scores` should be"),
+        ({"granularity": "row"}, "`granularity` should be 'weight' or 'channel'. Found 'row'."),
+        ({"round_to": 8}, "`round_to` should be left out with granularity 'weight'. Found 8."),
     ],
 )
 def test_bad_arguments_are_named(create: Create, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         create("prunnet_test_resnet", **arguments)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("arguments", [{"num_classes": 8}, {"features_only": True}], ids=str)
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])
+def test_of_granularity_channel_a_student_is_smaller(
+    create: Create, name: str, arguments: dict[str, Any]
+) -> None:
+    arguments["in_chans"] = 1
+    units = {"granularity": "channel", "round_to": 8}
+    torch.manual_seed(0)
+    model = create(f"prunnet_{name}", **units, **arguments)
+    torch.manual_seed(0)
+    by_hand = prunnet.make_prunable(timm.create_model(name, **arguments), **units)
+    state_equal(by_hand, model)
+    assert prunnet.kept_units(model, 0.4) == prunnet.kept_units(by_hand, 0.4)  # eight at a time
+    student = prunnet.prune(model, 0.4)
+    sizes = [sum(p.numel() for p in n.parameters()) for n in (student, model)]
+    assert sizes[0] < 0.7 * sizes[1]
+    images = torch.randn(1, 1, 160, 160)
+    with torch.no_grad():
+        found = student(images)
+    for one, other in zip(
+        found if isinstance(found, list) else [found], outputs(model, 0.4, images), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 @BOTH_WAYS
@@ -259,11 +287,13 @@ def test_a_plain_checkpoint_path_is_refused_rather_than_half_loaded(
 # Training as timm's train.py does
 
 
-def script_model() -> nn.Module:
+def script_model(*more: str) -> nn.Module:
     """The arguments that train.py passes, most of them left at None."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model-kwargs", nargs="*", default={}, action=timm.utils.ParseKwargs)
-    given = parser.parse_args(["--model-kwargs", "capacities=0.2,0.4", "initial_scores=uniform"])
+    given = parser.parse_args(
+        ["--model-kwargs", "capacities=0.2,0.4", "initial_scores=uniform", *more]
+    )
     unset = dict.fromkeys(("drop_path_rate", "drop_block_rate", "global_pool", "scriptable"))
     model = timm.create_model(
         "prunnet_test_resnet", False, num_classes=6, drop_rate=0.0, **unset, **given.model_kwargs
@@ -281,8 +311,9 @@ def script_step(model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -
     optimizer.step()
 
 
-def test_a_training_of_the_script_resumes_to_the_bit(tmp_path: Path) -> None:
-    model = script_model()
+@pytest.mark.parametrize("more", [(), ("granularity=channel", "round_to=8")], ids=str)
+def test_a_training_of_the_script_resumes_to_the_bit(more: tuple[str], tmp_path: Path) -> None:
+    model = script_model(*more)
     optimizer = timm.optim.create_optimizer_v2(model, "adamw", lr=1e-2, weight_decay=0.05)
     average = timm.utils.ModelEmaV3(model, decay=0.5)
     before = snapshot(model)
@@ -300,7 +331,7 @@ def test_a_training_of_the_script_resumes_to_the_bit(tmp_path: Path) -> None:
     )
     saver.save_checkpoint(0, metric=1.0)
 
-    resumed = script_model()
+    resumed = script_model(*more)
     again = timm.optim.create_optimizer_v2(resumed, "adamw", lr=1e-2, weight_decay=0.05)
     path = tmp_path / "last.pth.tar"
     assert timm.models.resume_checkpoint(resumed, str(path), again, log_info=False) == 1
@@ -312,7 +343,7 @@ def test_a_training_of_the_script_resumes_to_the_bit(tmp_path: Path) -> None:
         script_step(network, its_optimizer, 1)
     state_equal(resumed, model)
 
-    averaged = script_model()
+    averaged = script_model(*more)
     timm.models.load_checkpoint(averaged, str(path), use_ema=True)
     state_equal(averaged, average.module)
 
