@@ -13,19 +13,31 @@ A repository of the Hugging Face Hub is such a folder: ``push_to_hub`` makes one
 """
 
 from prunnet_pml.hub.card import write_card
+from prunnet_pml.hub.catalogue import CatalogueEntry, catalogue
+from prunnet_pml.hub.describing import Description, describe
 from prunnet_pml.hub.downloading import download, upgrade
 from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.loading import from_pretrained
 from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.plain_folder import save_plain
+from prunnet_pml.hub.publishing import publish
 from prunnet_pml.hub.pushing import push_to_hub
 from prunnet_pml.hub.saving import save_pretrained
+from prunnet_pml.hub.spaces import read_source_space_id
 
 __all__ = [
+    "CatalogueEntry",
     "CheckpointError",
+    "Description",
     "Manifest",
+    "catalogue",
+    "describe",
     "download",
     "from_pretrained",
+    "publish",
     "push_to_hub",
+    "read_source_space_id",
+    "save_plain",
     "save_pretrained",
     "upgrade",
     "write_card",

@@ -18,6 +18,9 @@ from huggingface_hub.errors import (
 
 _HTTP_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]  # of the HTTP client that it speaks with
 
+HUB_ERRORS = (_HTTP_ERROR, EntryNotFoundError, OfflineModeIsEnabled)
+"""What the Hub's client raises where the Hub, or the way to it, fails."""
+
 
 @contextmanager
 def advice(repo_id: str, revision: str | None = None) -> Iterator[None]:
@@ -29,7 +32,7 @@ def advice(repo_id: str, revision: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (_HTTP_ERROR, EntryNotFoundError, OfflineModeIsEnabled) as error:
+    except HUB_ERRORS as error:
         text = str(error.args[0]) if error.args else type(error).__name__
         error.args = (f"{text}\n{_line(error, repo_id, revision)}", *error.args[1:])
         raise

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
 
-from prunnet_pml.evaluation.writing import write_text
 from prunnet_pml.hub.advice import advice
+from prunnet_pml.hub.catalogue import CHECKPOINTS
 from prunnet_pml.hub.layout import CONFIG
 from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.origin import Folder, Repository, locate, recall, remember
 from prunnet_pml.hub.stored_file import sha256
-
-SOURCE = "prunnet/source.json"
-"""Where a downloaded folder remembers what it is a part of."""
 
 
 def download(
@@ -32,8 +29,8 @@ def download(
     cut. With ``HF_HUB_OFFLINE=1`` nothing is asked, and what is in the cache is found there.
 
     Args:
-        source: A repository of the Hub, ``"owner/name"``; a folder on this machine is returned as
-            it is.
+        source: A repository of the Hub, ``"owner/name"``, a name in the catalogue, or a folder on
+            this machine; without a ``folder`` to copy to, these two are returned as they are.
         capacity: The capacity to run the network at. None: what the prunable network needs.
         revision: A branch, a tag or a commit; the newest commit of ``main`` by default.
         folder: Where to put the files, and to :func:`upgrade` them later; by default the cache of
@@ -52,23 +49,25 @@ def download(
         huggingface_hub.errors.LocalEntryNotFoundError: If the Hub can't be reached and the cache
             lacks a file.
     """
-    if Path(source).is_dir():
+    origin: Repository | Folder
+    found = locate(source)
+    if isinstance(found, Path):
         if revision is not None:
             raise ValueError(f"`revision` should be None for a folder. Found {revision!r}.")
-        return Path(source)
-    if isinstance(source, Path):
-        raise FileNotFoundError(f"`source` should be a folder or a repository. Found no {source}.")
-    repo_id = os.fspath(source)
-    with advice(repo_id, revision):
-        config = Path(hf_hub_download(repo_id, CONFIG, revision=revision, token=token))
-    commit = config.parent.name  # the cache has a folder for each commit
-    names = Manifest.read(config.parent).files_for(capacity)
-    if folder is None:
-        _fetch(repo_id, commit, names, None, token)
-        return config.parent
+        if folder is None or Path(folder).resolve() == found.resolve():
+            return found
+        origin = Folder(found.name if found.parent == CHECKPOINTS else str(found.resolve()))
+        Manifest.read(found)  # raises if this is no checkpoint
+    else:
+        with advice(found, revision):
+            config = Path(hf_hub_download(found, CONFIG, revision=revision, token=token))
+        origin = Repository(found, commit=config.parent.name)  # the cache has a folder for each
+        if folder is None:
+            origin.bring(Manifest.read(config.parent).files_for(capacity), None, token)
+            return config.parent
     folder = Path(folder)
-    write_text(folder / SOURCE, json.dumps({"repo_id": repo_id, "commit": commit}) + "\n")
-    _fetch(repo_id, commit, [CONFIG], folder, token)
+    remember(origin, folder)
+    origin.bring([CONFIG], folder, token)
     return upgrade(folder, capacity, token=token)
 
 
@@ -102,28 +101,8 @@ def upgrade(
         if not (folder / name).is_file() or sha256(folder / name) != manifest.files[name].sha256
     ]
     if lacking:
-        repo_id, commit = _origin(folder)
+        origin = recall(folder)
         for name in lacking:  # the client takes what it has once brought for what it brought
             (folder / name).unlink(missing_ok=True)
-        _fetch(repo_id, commit, lacking, folder, token)
+        origin.bring(lacking, folder, token)
     return folder
-
-
-def _fetch(
-    repo_id: str, commit: str, names: list[str], folder: Path | None, token: str | bool | None
-) -> None:
-    """Brings files into a folder, or the cache; those that are there whole are not asked for."""
-    with advice(repo_id, commit):
-        for name in names:
-            hf_hub_download(repo_id, name, revision=commit, local_dir=folder, token=token)
-
-
-def _origin(folder: Path) -> tuple[str, str]:
-    try:
-        origin = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
-        return str(origin["repo_id"]), str(origin["commit"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            "`folder` should be one that `download(..., folder=...)` made. Found no repository and "
-            f"commit in {folder / SOURCE}: download it again."
-        ) from error

@@ -12,9 +12,9 @@ from torch import nn
 
 from prunnet_pml.hub.advice import advice
 from prunnet_pml.hub.card import CARD, make_card
-from prunnet_pml.hub.downloading import SOURCE
 from prunnet_pml.hub.layout import DENSE, FOLDER
 from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.origin import SOURCE
 from prunnet_pml.hub.saving import save_pretrained
 
 _OWNED = (f"{FOLDER}/", DENSE)  # what a push replaces as a whole

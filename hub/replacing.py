@@ -16,8 +16,10 @@ from prunnet_pml.hub.manifest import BLOCK
 
 
 @contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
+def replacing_folder(folder: Path, block: str = BLOCK) -> Iterator[Path]:
     """A temporary folder beside ``folder``, which it replaces at the end; on an error it is gone.
+
+    ``block`` is the key in its ``config.json`` by which a folder is known as one to replace.
 
     What else lies in the old checkpoint, such as a card or a ``.git``, comes along. Whoever is
     killed between two renames leaves the old folder as ``.<name>-saving-...-before``, complete.
@@ -26,7 +28,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         ValueError: If ``folder`` is a file, or holds something but no checkpoint of ours.
     """
     folder = Path(os.path.abspath(folder))
-    _check_replaceable(folder)
+    _check_replaceable(folder, block)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         prefix=f".{folder.name}-saving-", dir=folder.parent, ignore_cleanup_errors=True
@@ -48,19 +50,19 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(before, ignore_errors=True)
 
 
-def _check_replaceable(folder: Path) -> None:
+def _check_replaceable(folder: Path, block: str) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise ValueError(f"`folder` should be a folder. Found {folder}, which is none.")
     if not folder.exists() or not any(folder.iterdir()):
         return
     try:
-        ours = BLOCK in read_json(folder / CONFIG)
+        ours = block in read_json(folder / CONFIG)
     except (CheckpointError, FileNotFoundError):
         ours = False
     if not ours:
         raise ValueError(
-            f"`folder` should be new, empty, or a checkpoint of ours to replace. Found {folder} "
-            "with other files in it."
+            f"`folder` should be new, empty, or a checkpoint of the same kind to replace. "
+            f"Found {folder} with other files in it."
         )
 
 

@@ -92,11 +92,11 @@ def save_pretrained(
         config = timm_config(model, shapes, temporary / CONFIG)
         files = {}
         for name, contents in cut(anatomy, manifest.capacities, scores):
-            files[name] = _write(temporary, name, contents, space)
+            files[name] = write_file(temporary, name, contents, space)
         if dense:
-            files[DENSE] = _write(temporary, DENSE, anatomy.plain, space)
+            files[DENSE] = write_file(temporary, DENSE, anatomy.plain, space)
         manifest = replace(manifest, files=files)
-        _write_config({**config, BLOCK: manifest.to_json()}, temporary / CONFIG)
+        write_config({**config, BLOCK: manifest.to_json()}, temporary / CONFIG)
     return manifest
 
 
@@ -123,7 +123,8 @@ def _record(anatomy: Anatomy, name: str) -> TensorRecord:
     return TensorRecord(kind, tuple(value.shape), value.dtype, anatomy.score_names.get(name))
 
 
-def _write(folder: Path, name: str, contents: Contents, space: str) -> FileRecord:
+def write_file(folder: Path, name: str, contents: Contents, space: str) -> FileRecord:
+    """Writes tensors as safetensors, with the space id and the file's own name beside them."""
     file = folder / name
     metadata = {"format": "pt", SPACE_ID: space, ROLE: name}
     tensors = {key: value.contiguous() for key, value in contents.items()}
@@ -136,7 +137,7 @@ def _write(folder: Path, name: str, contents: Contents, space: str) -> FileRecor
     return FileRecord(file.stat().st_size, sha256(file))
 
 
-def _write_config(config: dict[str, Any], file: Path) -> None:
+def write_config(config: dict[str, Any], file: Path) -> None:
     """One line a key: the manifest has a line per tensor otherwise, and more."""
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in config.items()]
     file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import typer
 
+from prunnet_pml.cli.catalogue import list_, publish
 from prunnet_pml.cli.demonstration import demo
 from prunnet_pml.cli.evaluation import evaluate
 from prunnet_pml.cli.experiments import configs, train
+from prunnet_pml.cli.inspecting import compare, info
 from prunnet_pml.cli.printing import one_line_errors
+from prunnet_pml.cli.pruning import prune
 from prunnet_pml.cli.repeated_options import Command
-from prunnet_pml.cli.spaces import compatible
+from prunnet_pml.cli.transfer import pull, push, upgrade
 
-COMMANDS = (demo, configs, train, evaluate, compatible)
-"""In the order in which ``prunnet --help`` lists them."""
+COMMANDS = {
+    "demo": demo,
+    "list": list_,
+    "info": info,
+    "compare": compare,
+    "pull": pull,
+    "upgrade": upgrade,
+    "prune": prune,
+    "evaluate": evaluate,
+    "push": push,
+    "publish": publish,
+    "configs": configs,
+    "train": train,
+}
+"""By name, in the order in which ``prunnet --help`` lists them."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,5 +36,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
 )
-for command in COMMANDS:
-    app.command(cls=Command)(one_line_errors(command))
+for name, command in COMMANDS.items():
+    app.command(name, cls=Command)(one_line_errors(command))

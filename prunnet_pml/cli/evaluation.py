@@ -3,51 +3,98 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunnet_pml.cli.experiments import Changes, ConfigName
+from prunnet_pml.cli.experiments import Changes
 from prunnet_pml.cli.printing import AsJson, print_json
+from prunnet_pml.cli.sources import Revision
+
+if TYPE_CHECKING:
+    from prunnet_pml.evaluation import CompatibilityMatrix
 
 
 def evaluate(
-    config: ConfigName,
     checkpoint: Annotated[
-        Path,
-        typer.Argument(exists=True, dir_okay=False, help="A checkpoint that the training saved."),
+        str,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="A SOURCE as of `prunnet info`, with --data; or the file that a training saved, "
+            "with --config.",
+            show_default=False,
+        ),
     ],
+    data: Annotated[
+        str | None,
+        typer.Option(help="glyphs, fashion-mnist, or a folder of images, a folder for each class."),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="A name that `prunnet configs` lists, or a path: its validation."),
+    ] = None,
     capacities: Annotated[
         str | None, typer.Option(help="Such as 0.2,0.5,1.", show_default="dense and trained ones")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="The metric of the table.", show_default="the first")
     ] = None,
+    revision: Revision = None,
     cfg_options: Changes = None,
     out: Annotated[Path | None, typer.Option(help="A file for all metrics, as JSON.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what queries of every capacity find in galleries of every capacity.
 
-    The data and the protocol are those of the config's validation.
+    Example: prunnet evaluate prunnet_resnet18.glyphs --data glyphs --capacities 0.2,0.5,1
 
-    Example: prunnet evaluate glyphs_resnet10 work_dirs/glyphs_resnet10/epoch_4.pth
-    --capacities 0.2,0.5,1
+    Example: prunnet evaluate work_dirs/glyphs_resnet10/epoch_4.pth --config glyphs_resnet10
     """
+    wanted = None if capacities is None else _numbers(capacities)
+    if data is not None and config is not None:
+        raise ValueError("`data` and `config` are two ways to say the data. Found both.")
+    if config is not None:
+        matrix = _by_config(checkpoint, config, cfg_options or (), wanted)
+    elif data is not None:
+        matrix = _by_data(checkpoint, data, revision, wanted)
+    else:
+        raise ValueError(
+            "`data` should say what to search, or `config` how the checkpoint was trained: give "
+            "--data glyphs, say. Found neither."
+        )
+    text = matrix.to_json(out)
+    if as_json:
+        print_json(json.loads(text))
+    else:
+        typer.echo(matrix.to_markdown(metric or next(iter(matrix.values))), nl=False)
+
+
+def _by_data(
+    source: str, data: str, revision: str | None, capacities: Sequence[float] | None
+) -> CompatibilityMatrix:
+    import torch
+
+    import prunnet_pml
+    from prunnet_pml.datasets import named_images
+    from prunnet_pml.hub import from_pretrained
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = from_pretrained(source, revision=revision).to(device)
+    return prunnet_pml.evaluate(model, named_images(data, model), capacities=capacities)
+
+
+def _by_config(
+    checkpoint: str, config: str, changes: Sequence[str], capacities: Sequence[float] | None
+) -> CompatibilityMatrix:
     from mmengine.logging import MMLogger
 
     from prunnet_pml.registry.mmengine.bundled_configs import load_config
     from prunnet_pml.registry.mmengine.evaluating import evaluate_checkpoint
 
     MMLogger.get_instance("prunnet").setLevel("WARNING")  # the table is ours to print
-    wanted = None if capacities is None else _numbers(capacities)
-    matrix = evaluate_checkpoint(load_config(config, cfg_options or ()), checkpoint, wanted)
-    text = matrix.to_json(out)
-    if as_json:
-        print_json(json.loads(text))
-    else:
-        typer.echo(matrix.to_markdown(metric or next(iter(matrix.values))), nl=False)
+    return evaluate_checkpoint(load_config(config, changes), checkpoint, capacities)
 
 
 def _numbers(text: str) -> list[float]:

@@ -8,11 +8,13 @@ their releases unpack to, and bring the protocol that they are scored by::
     query, gallery = VeRi776(root, "query", transform), VeRi776(root, "gallery", transform)
     matrix = prunnet_pml.evaluate(model, query, gallery, protocol=query.protocol(gallery))
 
+:func:`named_images` opens one by its name, or a folder of images, as a network takes its images.
 A missing file is an error that says where to get it. CUB, Cars196 and Stanford Online Products are
 in :mod:`pytorch_metric_learning.datasets`.
 """
 
 from prunnet_pml.datasets.base_dataset import BaseDataset
+from prunnet_pml.datasets.by_name import named_images
 from prunnet_pml.datasets.distortion import Distortion
 from prunnet_pml.datasets.fashion_mnist import FashionMNIST
 from prunnet_pml.datasets.glyphs import Glyphs
@@ -31,4 +33,5 @@ __all__ = [
     "RevisitedOxford",
     "RevisitedParis",
     "VeRi776",
+    "named_images",
 ]

@@ -7,23 +7,26 @@ import sys
 
 import pytest
 import typer
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from typer.testing import CliRunner
 
 from prunnet_pml.cli import app
 from prunnet_pml.cli.app import COMMANDS
 from prunnet_pml.cli.printing import one_line_errors
+from prunnet_pml.hub.advice import HUB_ERRORS
+
+OFFLINE = HUB_ERRORS[0]  # of the HTTP client, which is no OSError
 
 
 def test_help_lists_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in COMMANDS:
-        assert command.__name__.replace("_", "-") in result.output
+    for name in COMMANDS:
+        assert name in result.output
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
-def test_every_command_shows_an_example_of_itself(command: object) -> None:
-    name = command.__name__.replace("_", "-")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_an_example_of_itself(name: str) -> None:
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0
     assert f"Example: prunnet {name}" in result.output
@@ -36,6 +39,9 @@ def test_every_command_shows_an_example_of_itself(command: object) -> None:
         (FileNotFoundError("no such file"), 2),
         (ImportError("pip install it"), 2),
         (OSError("disk full"), 1),
+        (LocalEntryNotFoundError("offline"), 1),
+        (OFFLINE("no route"), 1),
+        (HFValidationError("no name of a repository"), 2),
     ],
     ids=lambda value: type(value).__name__,
 )
