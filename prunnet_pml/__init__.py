@@ -1,6 +1,7 @@
 """Embedding networks that prune to any capacity, every subnetwork compatible with every other."""
 
 from prunnet_pml import datasets, evaluation, integration, losses, miners, trainers
+from prunnet_pml.budgets import Budget, capacity_for
 from prunnet_pml.calibration import calibrate
 from prunnet_pml.evaluation import CompatibilityMatrix, evaluate
 from prunnet_pml.integration import ConflictAware, Mean, PCGrad, Sum
@@ -24,6 +25,7 @@ from prunnet_pml.units import apply_kept_units, hidden_units, kept_units
 __version__ = "0.1.0"
 
 __all__ = [
+    "Budget",
     "CompatibilityMatrix",
     "CompatibleLoss",
     "ConflictAware",
@@ -34,6 +36,7 @@ __all__ = [
     "apply_kept_units",
     "calibrate",
     "capacity",
+    "capacity_for",
     "datasets",
     "evaluate",
     "evaluation",

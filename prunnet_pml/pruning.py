@@ -9,20 +9,23 @@ from typing import Any
 
 from torch import nn
 
+from prunnet_pml.budgets import Budget, largest_capacity
 from prunnet_pml.calibration import calibrate
-from prunnet_pml.checkpoint import Prunable
-from prunnet_pml.class_exchange import restore_class
-from prunnet_pml.layers import ScoredLayer, remove_scores
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import scored_layers, set_capacity
-from prunnet_pml.norms import CapacityNorm, remove_sets
-from prunnet_pml.space import remove_stamps
+from prunnet_pml.norms import CapacityNorm
+from prunnet_pml.plain import make_plain
 from prunnet_pml.units.kept import apply_kept_units, kept_units
-from prunnet_pml.units.layers import UnitLayer, remove_unit_scores
-from prunnet_pml.units.scoring import forget_units, has_units
+from prunnet_pml.units.scoring import has_units
 
 
-def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None = None) -> nn.Module:
+def prune(
+    model: nn.Module,
+    capacity: float | None = None,
+    calibration: Iterable[Any] | None = None,
+    *,
+    budget: Budget | None = None,
+) -> nn.Module:
     """The subnetwork of one capacity as a network of its own.
 
     Args:
@@ -30,6 +33,7 @@ def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None =
         capacity: In (0, 1]; trained or not.
         calibration: A loader to take exact norm statistics from. Without it a trained capacity has
             its own, and one between them interpolates its neighbours'.
+        budget: Instead of a capacity: the largest one within it, see :func:`capacity_for`.
 
     Returns:
         A new network of the original classes (plain ``nn.Conv2d``, timm's own model class) in eval
@@ -37,8 +41,13 @@ def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None =
         granularity "channel" it is smaller by the pruned units.
 
     Raises:
-        ValueError: If ``capacity`` is not in (0, 1], or ``model`` is not prunable.
+        ValueError: If ``capacity`` is not in (0, 1], ``model`` is not prunable, its smallest
+            subnetwork is beyond ``budget``, or both capacity and budget are given.
     """
+    if budget is not None:
+        if capacity is not None:
+            raise ValueError(f"`capacity` should be left out with a budget. Found {capacity!r}.")
+        capacity = largest_capacity(model, budget)
     capacity = check_capacity(capacity)
     scored_layers(model)  # refuses a plain network
     pruned = copy.deepcopy(model)
@@ -53,17 +62,7 @@ def prune(model: nn.Module, capacity: float, calibration: Iterable[Any] | None =
             stacklevel=2,
         )
     kept = kept_units(pruned, capacity) if has_units(pruned) else None
-    remove_stamps(pruned)
-    for module in pruned.modules():
-        if isinstance(module, UnitLayer):
-            remove_unit_scores(module)
-        elif isinstance(module, ScoredLayer):
-            remove_scores(module)
-        elif isinstance(module, CapacityNorm):
-            remove_sets(module)
-        elif isinstance(module, Prunable):
-            forget_units(module)
-            restore_class(module)
+    make_plain(pruned)
     return (apply_kept_units(pruned, kept) if kept else pruned).eval()
 
 

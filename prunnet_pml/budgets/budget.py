@@ -1,0 +1,67 @@
+"""What a device allows a network to take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+
+LIMITS = ("macs", "params", "bytes", "latency_ms")
+"""The fields of a budget that are limits; the others say what they are measured with."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits on what a pruned network takes; those left out do not count.
+
+    Attributes:
+        macs: Multiply-accumulate operations for one image. Half of the floating-point operations
+            that ``torch.utils.flop_counter`` counts: convolutions, linear layers, attention;
+            no norms and activations. Of granularity "weight" they are the dense network's at every
+            capacity.
+        params: Parameters. Of granularity "weight": those that are not pruned.
+        bytes: Bytes of the state dict's tensors, as they would lie in a safetensors file, without
+            its header. Of granularity "weight": of the kept values, a bit for each scored weight
+            that says whether it is kept, and everything else in full, which is what a capacity
+            takes on the Hub at most.
+        latency_ms: Milliseconds of wall time for one forward of a batch, where the network stands:
+            the median of several. Of granularity "channel" only.
+        input_size: (channels, height, width) of an image, for ``macs`` and ``latency_ms``. Default:
+            what timm says of the network.
+        batch_size: How many images ``latency_ms`` is for.
+        threads: How many threads ``latency_ms`` is for. Default: as many as torch uses now.
+
+    Raises:
+        ValueError: If nothing is limited, or a field is out of its range.
+    """
+
+    macs: float | None = None
+    params: float | None = None
+    bytes: float | None = None
+    latency_ms: float | None = None
+    input_size: tuple[int, int, int] | None = None
+    batch_size: int = 1
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.limits:
+            raise ValueError(f"One of {', '.join(LIMITS)} should be given. Found none.")
+        for name, limit in self.limits.items():
+            if not (isinstance(limit, Real) and not isinstance(limit, bool) and limit > 0):
+                raise ValueError(f"`{name}` should be a positive number. Found {limit!r}.")
+        for name in ("batch_size", "threads"):
+            value = getattr(self, name)
+            if value is not None and not _is_count(value):
+                raise ValueError(f"`{name}` should be a positive integer. Found {value!r}.")
+        size: object = self.input_size
+        is_shape = isinstance(size, tuple | list) and len(size) == 3 and all(map(_is_count, size))
+        if size is not None and not is_shape:
+            raise ValueError(f"`input_size` should be (channels, height, width). Found {size!r}.")
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What is limited, by its name."""
+        return {name: limit for name in LIMITS if (limit := getattr(self, name)) is not None}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
