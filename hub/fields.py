@@ -117,7 +117,7 @@ class Fields:
             Fields(value, f"{self.where}: `{key}`[{index}]") for index, value in enumerate(found)
         ]
 
-    def object(self, key: str) -> Fields:
+    def nested(self, key: str) -> Fields:
         """An object."""
         return Fields(self.values.get(key), f"{self.where}: `{key}`")
 

@@ -124,7 +124,7 @@ def _fill(model: nn.Module, assembly: Assembly) -> None:
         if leaf in holder._buffers:
             holder._buffers[leaf] = value
         else:
-            setattr(holder, leaf, nn.Parameter(value, holder._parameters[leaf].requires_grad))
+            setattr(holder, leaf, nn.Parameter(value, holder.get_parameter(leaf).requires_grad))
 
 
 def _add_scores(model: nn.Module, assembly: Assembly) -> None:

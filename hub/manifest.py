@@ -85,7 +85,7 @@ class Manifest:
             raise CheckpointError(
                 f"{where}: the {BLOCK!r} block should be as it was saved. Found another. {AGAIN}"
             )
-        units = parse_units(block.object("units")) if FORMATS[version] == "channel" else None
+        units = parse_units(block.nested("units")) if FORMATS[version] == "channel" else None
         manifest = Manifest(
             space_id=block.text("space_id"),
             precision=block.one_of("precision", PRECISIONS),

@@ -52,7 +52,7 @@ class TensorRecord:
         kind = found.one_of("kind", ("scored", "cut", "norm", "plain"))
         shape = found.shape("shape")
         dtype = DTYPES[found.one_of("dtype", DTYPES)]
-        if kind in ("scored", "cut") and not (dtype.is_floating_point and math.prod(shape)):
+        if kind in ("scored", "cut") and not (dtype.is_floating_point and math.prod(shape) > 0):
             raise CheckpointError(
                 f"{found.where} should be {kind} numbers. Found {dtype}, {shape}."
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from networks import SPECS, TINY, build
+from networks import SPECS, TINY, build, images
 from safetensors.torch import load_file
 from torch import nn
 
@@ -77,7 +77,8 @@ def test_every_kind_of_network_comes_back(name: str, tmp_path: Path) -> None:
     model = prunnet.make_prunable(
         timm.create_model(name, num_classes=8, **SPECS[name].arguments), (0.2, 0.6)
     )
-    save_pretrained(model, tmp_path / "saved")
+    save_pretrained(model.eval(), tmp_path / "saved")
+    batch = images(name)
     for loaded, expected in (
         (from_pretrained(tmp_path / "saved"), model),
         (from_pretrained(tmp_path / "saved", 0.2), prunnet.prune(model, 0.2)),
@@ -85,3 +86,5 @@ def test_every_kind_of_network_comes_back(name: str, tmp_path: Path) -> None:
         state = expected.state_dict()
         assert loaded.state_dict().keys() == state.keys()
         assert all(torch.equal(value, state[key]) for key, value in loaded.state_dict().items())
+        with torch.no_grad():  # what is in no state dict is there as well
+            torch.testing.assert_close(loaded(batch), expected(batch))
