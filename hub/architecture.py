@@ -18,6 +18,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.records import TensorRecord
+from prunnet_pml.units.kept import apply_kept_units
 
 _LARGEST = 1 << 20
 """Largest whole number in a configuration: classes, pixels, channels, blocks."""
@@ -32,13 +33,19 @@ _LOADING = ("pretrained", "checkpoint", "cache", "features_only")
 """What arguments start with that make timm load something, or wrap the network."""
 
 
-def timm_config(model: nn.Module, shapes: Mapping[str, torch.Size], file: Path) -> dict[str, Any]:
+def timm_config(
+    model: nn.Module,
+    shapes: Mapping[str, torch.Size],
+    file: Path,
+    kept: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """What timm writes into ``config.json`` for a network, or nothing if it is not timm's.
 
     Args:
         model: A network.
         shapes: The shapes of its plain tensors.
         file: A path to write to and read again.
+        kept: Where hidden units were cut out of it: those that are left, see ``kept_units``.
     """
     if not isinstance(getattr(model, "pretrained_cfg", None), Mapping):
         return {}
@@ -48,7 +55,10 @@ def timm_config(model: nn.Module, shapes: Mapping[str, torch.Size], file: Path) 
     config["model_args"] = {key: value for key, value in arguments if key not in _OURS}
     try:
         with torch.device("meta"):
-            built = {name: value.shape for name, value in _create(config).state_dict().items()}
+            network = _create(config)
+        if kept is not None:
+            apply_kept_units(network, kept)
+        built = {name: value.shape for name, value in network.state_dict().items()}
     except Exception as error:  # its configuration may be anything
         built, reason = {}, f"{type(error).__name__}: {error}"
     else:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from prunnet_pml.evaluation.writing import write_text
 from prunnet_pml.hub.architecture import timm_config
 from prunnet_pml.hub.layout import CONFIG, DENSE
 from prunnet_pml.hub.replacing import replacing_folder
@@ -19,6 +23,9 @@ from prunnet_pml.space import check_space_id
 PLAIN_BLOCK = "prunnet_pruned"
 """The key in ``config.json`` that says what the network was pruned from; stock timm passes it."""
 
+KEPT = "kept_units.json"
+"""Beside the weights, where hidden units were cut out."""
+
 
 def save_plain(
     model: nn.Module,
@@ -27,6 +34,7 @@ def save_plain(
     space_id: str,
     capacity: float,
     dtype: torch.dtype = torch.float32,
+    kept: Mapping[str, Any] | None = None,
 ) -> Path:
     """Saves a pruned network as stock timm loads it: ``config.json`` and ``model.safetensors``.
 
@@ -40,6 +48,11 @@ def save_plain(
         space_id: Of the network that it was pruned from.
         capacity: What it was pruned to.
         dtype: What parameters are stored as. timm loads them as float32.
+        kept: Of hidden units: what ``kept_units`` returned. It is written to ``kept_units.json``,
+            and goes on a network of timm before its weights do::
+
+                network = apply_kept_units(timm.create_model(...), json.loads(...))
+                network.load_state_dict(load_file("model.safetensors"))
 
     Returns:
         The folder.
@@ -61,7 +74,7 @@ def save_plain(
     with replacing_folder(folder, PLAIN_BLOCK) as temporary:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an error of our own says it
-            config = timm_config(model, shapes, temporary / CONFIG)
+            config = timm_config(model, shapes, temporary / CONFIG, kept)
         if not config:
             raise ValueError(
                 "`model` should be a network that timm builds from its name and arguments. Found "
@@ -70,4 +83,6 @@ def save_plain(
         block = {"capacity": capacity, "space_id": check_space_id(space_id)}
         write_config({**config, PLAIN_BLOCK: block}, temporary / CONFIG)
         write_file(temporary, DENSE, tensors, space_id)
+        if kept is not None:
+            write_text(temporary / KEPT, json.dumps(kept))
     return folder

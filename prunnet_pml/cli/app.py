@@ -8,6 +8,7 @@ from prunnet_pml.cli.catalogue import list_, publish
 from prunnet_pml.cli.demonstration import demo
 from prunnet_pml.cli.evaluation import evaluate
 from prunnet_pml.cli.experiments import configs, train
+from prunnet_pml.cli.exporting import export
 from prunnet_pml.cli.inspecting import compare, info
 from prunnet_pml.cli.printing import one_line_errors
 from prunnet_pml.cli.pruning import prune
@@ -22,6 +23,7 @@ COMMANDS = {
     "pull": pull,
     "upgrade": upgrade,
     "prune": prune,
+    "export": export,
     "evaluate": evaluate,
     "push": push,
     "publish": publish,

@@ -9,37 +9,60 @@ import typer
 
 from prunnet_pml.cli.printing import AsJson, print_json
 from prunnet_pml.cli.sources import Revision, Source, megabytes
+from prunnet_pml.cli.subnetworks import (
+    Bytes,
+    Capacity,
+    LatencyMs,
+    Macs,
+    Params,
+    load_subnetwork,
+)
 
 
 def prune(
     source: Source,
-    capacity: Annotated[float, typer.Option(help="What share of the weights to keep.")],
     out: Annotated[Path, typer.Option(help="A folder, for stock timm.")],
+    capacity: Capacity = None,
+    macs: Macs = None,
+    params: Params = None,
+    bytes_: Bytes = None,
+    latency_ms: LatencyMs = None,
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a plain network of one capacity: a folder that stock timm loads, no prunnet_pml inside.
 
-    It is timm.create_model("local-dir:FOLDER", pretrained=True) there.
+    It is timm.create_model("local-dir:FOLDER", pretrained=True) there. Hidden units are cut out:
+    then kept_units.json lies in the folder too, for prunnet.apply_kept_units, as timm has no such
+    shapes. Instead of a capacity there may be limits: the largest subnetwork within all of them.
 
     Example: prunnet prune prunnet_resnet18.glyphs --capacity 0.2 --out student
     """
     import torch
 
-    from prunnet_pml.hub import describe, from_pretrained, save_plain
+    from prunnet_pml.hub import save_plain
 
-    manifest = describe(source, revision=revision).manifest
-    model = from_pretrained(source, capacity, revision=revision)
+    found = load_subnetwork(
+        source,
+        revision,
+        capacity,
+        macs=macs,
+        params=params,
+        bytes=bytes_,
+        latency_ms=latency_ms,
+    )
     save_plain(
-        model,
+        found.network,
         out,
-        space_id=manifest.space_id,
-        capacity=capacity,
-        dtype=getattr(torch, manifest.precision),
+        space_id=found.manifest.space_id,
+        capacity=found.capacity,
+        dtype=getattr(torch, found.manifest.precision),
+        kept=found.kept,
     )
     size = sum(file.stat().st_size for file in out.iterdir())
     if as_json:
-        found = {"folder": str(out), "capacity": capacity, "bytes": size}
-        print_json({**found, "space_id": manifest.space_id})
+        made = {"folder": str(out), "capacity": found.capacity, "bytes": size}
+        print_json({**made, "space_id": found.manifest.space_id})
     else:
-        typer.echo(f"{out}: {type(model).__name__} at {capacity:.0%}, {megabytes(size)}")
+        kind = type(found.network).__name__
+        typer.echo(f"{out}: {kind} at {100 * found.capacity:.4g}%, {megabytes(size)}")

@@ -1,0 +1,99 @@
+"""Which subnetwork of a checkpoint a command is about: a capacity, or the largest in a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from prunnet_pml.hub import Manifest
+
+_SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9}
+
+
+def quantity(text: str) -> float:
+    """A number with a suffix or none: ``300M`` is 300 million.
+
+    Raises:
+        typer.BadParameter: If it is neither.
+    """
+    factor = _SUFFIXES.get(text[-1:].lower(), 1)
+    try:
+        return float(text if factor == 1 else text[:-1]) * factor
+    except ValueError:
+        raise typer.BadParameter(f"should be a number such as 300M (or k, G). Found {text!r}.")  # noqa: B904
+
+
+def _limit(option: str, help_text: str) -> Any:  # noqa: ANN401
+    return typer.Option(
+        option, parser=quantity, metavar="NUMBER", help=help_text, show_default=False
+    )
+
+
+Capacity = Annotated[
+    float | None, typer.Option(help="What share of the units to keep.", show_default=False)
+]
+Macs = Annotated[
+    float | None, _limit("--macs", "Instead: at most so many MACs an image, such as 300M.")
+]
+Params = Annotated[float | None, _limit("--params", "Instead: at most so many parameters.")]
+Bytes = Annotated[float | None, _limit("--bytes", "Instead: at most so many bytes of weights.")]
+LatencyMs = Annotated[
+    float | None, _limit("--latency-ms", "Instead: at most so many milliseconds an image.")
+]
+
+
+@dataclass(frozen=True)
+class Subnetwork:
+    """What a command was asked for.
+
+    Attributes:
+        network: A plain network.
+        capacity: Its capacity.
+        manifest: Of the checkpoint that it is from.
+        kept: Its hidden units, see ``kept_units``; None of granularity "weight".
+    """
+
+    network: nn.Module
+    capacity: float
+    manifest: Manifest
+    kept: dict[str, Any] | None
+
+
+def load_subnetwork(
+    source: str,
+    revision: str | None,
+    capacity: float | None,
+    **limits: float | None,
+) -> Subnetwork:
+    """Loads a capacity, or the largest one within limits.
+
+    Args:
+        source: As in ``from_pretrained``.
+        revision: As in ``from_pretrained``.
+        capacity: In (0, 1].
+        limits: Of ``capacity_for``; those that are None do not count.
+
+    Raises:
+        ValueError: If not either a capacity or limits are given, or no subnetwork is within them.
+    """
+    from prunnet_pml import capacity_for, kept_units, prune
+    from prunnet_pml.hub import describe, from_pretrained
+
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    if (capacity is None) == (not given):
+        found = "neither" if capacity is None else "both"
+        raise ValueError(f"Either a capacity or limits should be given. Found {found}.")
+    manifest = describe(source, revision=revision).manifest
+    if capacity is not None and not manifest.units:  # downloads what it needs, and no more
+        network = from_pretrained(source, capacity, revision=revision)
+        return Subnetwork(network, capacity, manifest, None)
+    model = from_pretrained(source, revision=revision)
+    if capacity is None:
+        capacity = capacity_for(model, **given)  # type: ignore[arg-type]
+    kept = kept_units(model, capacity) if manifest.units else None
+    return Subnetwork(prune(model, capacity), capacity, manifest, kept)

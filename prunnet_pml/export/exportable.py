@@ -1,0 +1,93 @@
+"""What is exported: a plain network on the CPU, a batch for it, and what its file says of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunnet_pml.masks import check_capacity
+from prunnet_pml.network import is_prunable
+from prunnet_pml.pruning import prune
+from prunnet_pml.space import SPACE_ID, check_space_id
+from prunnet_pml.space import space_id as space_id_of
+from prunnet_pml.units.example_input import example_images
+
+_NORMALISATION = ("mean", "std", "interpolation", "crop_pct")
+"""What timm says of how images are prepared."""
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A network that can be exported.
+
+    Attributes:
+        network: A plain one in eval mode, on the CPU.
+        images: A batch of two that it takes: exporters take a batch of one for a constant.
+        metadata: For the file, by key. What is no text is JSON.
+    """
+
+    network: nn.Module
+    images: Tensor
+    metadata: dict[str, str]
+
+    @property
+    def dynamic_shapes(self) -> tuple[dict[int, Any]]:
+        """For ``torch.export``: batches of every size."""
+        return ({0: torch.export.Dim("batch")},)
+
+
+def exportable(
+    model: nn.Module,
+    capacity: float | None,
+    input_size: Sequence[int] | None,
+    space_id: str | None,
+) -> Exportable:
+    """Gets a network ready for export.
+
+    Args:
+        model: A prunable network, which is pruned to ``capacity``, or a plain one. It stays as it
+            is.
+        capacity: In (0, 1]. Of a plain network it is only written down.
+        input_size: (channels, height, width), by default what timm says of the network.
+        space_id: By default that of a prunable network.
+
+    Raises:
+        ValueError: If an argument is out of its range, or missing where nothing else says it.
+    """
+    if is_prunable(model):
+        space_id = space_id_of(model) if space_id is None else space_id
+        network = prune(model, check_capacity(capacity))
+    else:
+        network = copy.deepcopy(model).eval()
+    metadata: dict[str, Any] = {}
+    if space_id is not None:
+        metadata[SPACE_ID] = check_space_id(space_id)
+    if capacity is not None:
+        metadata["prunnet_capacity"] = f"{check_capacity(capacity):.7g}"
+    images = _images(network.cpu(), input_size)
+    config = getattr(network, "pretrained_cfg", None)
+    known = config if isinstance(config, dict) else {}
+    metadata["input_size"] = json.dumps([*images.shape[1:]])
+    for key in _NORMALISATION:
+        if known.get(key) is not None:
+            metadata[key] = known[key] if isinstance(known[key], str) else json.dumps(known[key])
+    return Exportable(network, images, metadata)
+
+
+def _images(network: nn.Module, input_size: Sequence[int] | None) -> Tensor:
+    if input_size is None:
+        try:
+            return example_images(network, None).repeat(2, 1, 1, 1)
+        except ValueError as error:
+            raise ValueError(
+                "`input_size` should be (channels, height, width): only a timm network says which. "
+                f"Found None for {type(network).__name__}."
+            ) from error
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, *input_size, generator=generator).to(next(network.parameters()))
