@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from channel_table import with_networks
+from prunnet_pml.evaluation import write_text
 from results import FOLDER, read_results
 from size_table import with_bytes
-
-from prunnet_pml.evaluation import write_text
 
 DOCS = Path(__file__).parent.parent / "docs"
 NOT_YET = "Not measured yet.\n"

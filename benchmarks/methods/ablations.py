@@ -1,0 +1,96 @@
+"""The library's defaults with one factor changed at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from methods.method import Method
+from methods.norm_statistics import Norms
+from methods.prunable import prunnet_method
+from methods.settings import Settings
+
+FACTORS: dict[str, dict[str, dict[str, Any]]] = {
+    "initial scores": {
+        "magnitude": {"initial_scores": "magnitude"},
+        "uniform": {"initial_scores": "uniform"},
+    },
+    "scores": {
+        "learned": {"scores": "learned"},
+        "magnitude of the weights": {"scores": "magnitude"},
+        "frozen as they start": {"scores": "frozen"},
+    },
+    "loss space": {
+        "logit": {"space": "logit"},
+        "embedding": {"space": "embedding"},
+        "both": {"space": "both"},
+    },
+    "alignment": {f"{weight:g}": {"alignment": weight} for weight in (0.0, 1.0, 10.0, 100.0)},
+    "shared parameters": {"sum": {"shared": "sum"}, "dense": {"shared": "dense"}},
+    "projection": {
+        "sequential": {"integration": "ConflictAware", "projection": "sequential"},
+        "last": {"integration": "ConflictAware", "projection": "last"},
+        "none": {"integration": "Sum"},
+    },
+    "alpha": {f"{alpha:g}": {"alpha": alpha} for alpha in (0.0, 0.5, 1.0, 4.0)},
+    "rows": {"filters": {"per_filter": True}, "whole tensors": {"per_filter": False}},
+    "norm statistics": {norms: {"norms": norms} for norms in
+                        ("own", "calibrated", "interpolated", "dense")},
+    "trained capacities": {
+        "20": {"capacities": (0.2,)},
+        "20, 60": {"capacities": (0.6, 0.2)},
+        "20, 40, 60, 80": {"capacities": (0.8, 0.6, 0.4, 0.2)},
+        "10, 20, 40, 60, 80": {"capacities": (0.8, 0.6, 0.4, 0.2, 0.1)},
+        "10, 30, 50, 70, 90": {"capacities": (0.9, 0.7, 0.5, 0.3, 0.1)},
+    },
+    "capacities per step": {
+        "fixed": {"drawn": 0},
+        "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3},
+        "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1},
+    },
+    "granularity": {
+        "weight": {"granularity": "weight"},
+        "channel": {"granularity": "channel"},
+        "channel, multiples of 8": {"granularity": "channel", "round_to": 8},
+    },
+}  # fmt: skip
+"""Factor -> value -> the settings that it changes. One value of each is the library's default."""
+
+NAMED = {
+    "prunnet-default": Settings(),
+    "prunnet-channel": replace(Settings(), granularity="channel"),
+}
+"""Variants that are methods of the comparison anyway."""
+
+
+def name_of(factor: str, value: str) -> str:
+    """The method by which a factor has a value."""
+    changes = FACTORS[factor][value]
+    if changes.get("norms", "own") == "own":
+        for name, settings in NAMED.items():
+            if settings == _settings(changes):
+                return name
+    return f"{factor}={value}".replace(",", "").replace(" ", "-")
+
+
+def ablations() -> dict[str, Method]:
+    """Every variant that is no method of the comparison, by name."""
+    return {
+        name: _method(factor, value, changes)
+        for factor, values in FACTORS.items()
+        for value, changes in values.items()
+        if (name := name_of(factor, value)) not in NAMED
+    }
+
+
+def _method(factor: str, value: str, changes: Mapping[str, Any]) -> Method:
+    norms: Norms = changes.get("norms", "own")
+    settings = _settings(changes)
+    others = norms != "own" or factor in ("trained capacities", "capacities per step")
+    summary = f"The defaults with {factor}: {value}."
+    return prunnet_method(settings, summary, norms=norms, only_trained=not others)
+
+
+def _settings(changes: Mapping[str, Any]) -> Settings:
+    return replace(Settings(), **{k: v for k, v in changes.items() if k != "norms"})
