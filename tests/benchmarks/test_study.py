@@ -74,7 +74,7 @@ def test_results_of_the_same_recipe_are_not_made_again(
         made.append(run_of)
         if run_of[2] == 1:
             return "ValueError: it broke"
-        data, name, seed = run_of
+        _, name, seed = run_of
         recipe = study.files.recipe_of(name, study.task(arguments.steps, seed, None))
         study.results.write_results(study.files.name_of_run(*run_of), {"recipe": recipe})
         return ""
