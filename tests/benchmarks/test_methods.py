@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import few_glyphs
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -131,3 +132,21 @@ def test_tasks_describe_themselves_without_their_data() -> None:
     described = [TASKS[name](3, 1, None).describe() for name in TASKS]
     assert all(d["steps"] == 3 and d["seed"] == 1 for d in described)
     assert len({str(d) for d in described}) == len(TASKS)
+
+
+def test_the_pretrained_backbone_has_its_own_images_and_learning_rates(tmp_path: Path) -> None:
+    """From a file of weights as ImageNet's would be."""
+    weights = tmp_path / "mobilenet.pt"
+    torch.save(timm.create_model("mobilenetv2_100", num_classes=0).state_dict(), weights)
+    mobilenet = MobileNetTask(1, 0, weights, few_glyphs.FewGlyphs)
+    images, labels = next(mobilenet.batches("one"))
+    assert images.shape == (48, 3, 64, 64)
+    assert mobilenet.test[0][0].shape == (3, 64, 64)
+    model, loss_func = prunnet.make_prunable(mobilenet.network()), mobilenet.loss()
+    groups = mobilenet.optimizer(model, loss_func).param_groups
+    scores = {id(score) for score in prunnet.score_parameters(model)}
+    assert scores < {id(parameter) for parameter in groups[1]["params"]}
+    assert [group["lr"] for group in groups] == [2e-3, 1e-2, 1e-1]
+    assert loss_func(model(images[:4]), labels[:4]).isfinite()
+    narrow = mobilenet.network(0.2**0.5)
+    assert macs(narrow, images[:1]) < 0.4 * macs(model, images[:1])
