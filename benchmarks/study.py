@@ -6,7 +6,8 @@
     python benchmarks/study.py --methods variants          # one factor changed at a time
 
 It goes on where it stopped: a result of the same recipe is not made again, and trainings are kept
-in ``--store`` until you delete it. ``benchmarks/tables.py`` makes the pages of what there is.
+in ``--store`` until you delete it. A recipe is data and settings: who changes how a method works
+deletes its results, and the store. ``benchmarks/tables.py`` makes the pages of what there is.
 """
 
 from __future__ import annotations
