@@ -142,10 +142,17 @@ def test_the_pretrained_backbone_has_its_own_images_and_learning_rates(tmp_path:
     """From a file of weights as ImageNet's would be."""
     weights = tmp_path / "mobilenet.pt"
     torch.save(timm.create_model("mobilenetv2_100", num_classes=0).state_dict(), weights)
-    mobilenet = MobileNetTask(1, 0, weights, few_glyphs.FewGlyphs)
+    asked = []
+
+    def smaller(split: str, size: int, **arguments: object) -> few_glyphs.FewGlyphs:
+        asked.append(size)
+        return few_glyphs.FewGlyphs(split, **arguments)
+
+    mobilenet = MobileNetTask(1, 0, weights, smaller)
     images, labels = next(mobilenet.batches("one"))
-    assert images.shape == (48, 3, 64, 64)
-    assert mobilenet.test[0][0].shape == (3, 64, 64)
+    assert images.shape == (48, 3, 32, 32)
+    assert mobilenet.test[0][0].shape == (3, 32, 32)
+    assert asked == [64, 64]
     model, loss_func = prunnet.make_prunable(mobilenet.network()), mobilenet.loss()
     groups = mobilenet.optimizer(model, loss_func).param_groups
     scores = {id(score) for score in prunnet.score_parameters(model)}
