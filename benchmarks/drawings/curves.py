@@ -16,8 +16,8 @@ def draw_curves(panels: dict[str, dict[str, list[list[float]]]]) -> Figure:
     """A panel for every abscissa.
 
     Args:
-        panels: Label of the abscissa -> method -> points ``[x, mean, lowest, highest]``, in
-            percent but for x.
+        panels: Label of the abscissa -> method -> points ``[x, mean, lowest, highest]`` in the
+            order in which they are joined, in percent but for x.
     """
     figure, axes = new_figure(6.4 * len(panels), 4.2, columns=len(panels))
     for panel, (label, curves) in zip(axes[0], panels.items(), strict=True):
@@ -29,7 +29,7 @@ def draw_curves(panels: dict[str, dict[str, list[list[float]]]]) -> Figure:
 
 
 def _draw_curve(axes: Any, method: str, points: list[list[float]]) -> None:  # noqa: ANN401
-    x, mean, lowest, highest = zip(*sorted(points), strict=True)
+    x, mean, lowest, highest = zip(*points, strict=True)
     dashed = method in SELF_ONLY
     label = f"{method} (own gallery)" if dashed else method
     colour = COLOURS.get(method)

@@ -37,6 +37,9 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "rows": {"filters": {"per_filter": True}, "whole tensors": {"per_filter": False}},
     "norm statistics": {norms: {"norms": norms} for norms in
                         ("own", "calibrated", "interpolated", "dense")},
+    "norm statistics of channels": {
+        norms: {"granularity": "channel", "norms": norms} for norms in ("own", "calibrated")
+    },
     "trained capacities": {
         "20": {"capacities": (0.2,)},
         "20, 60": {"capacities": (0.6, 0.2)},
@@ -55,7 +58,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "channel, multiples of 8": {"granularity": "channel", "round_to": 8},
     },
 }  # fmt: skip
-"""Factor -> value -> the settings that it changes. One value of each is the library's default."""
+"""Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
 NAMED = {
     "prunnet-default": Settings(),

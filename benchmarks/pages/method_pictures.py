@@ -31,7 +31,7 @@ def pictures_of(data: str, methods: Mapping[str, Runs]) -> dict[str, Picture]:
             "MACs, share of the dense network": _curves(
                 methods, names, lambda runs, c: runs.share(c, "macs")
             ),
-            "milliseconds for a batch of 32, the dense network's in the same run = its median": (
+            "milliseconds for a batch of 32": (
                 _curves(methods, names, lambda runs, c: _milliseconds(methods, runs, c))
             ),
         }

@@ -33,6 +33,7 @@ FEW_UNITS = {
     "torch-pruning",
     "prunnet-channel",
     "granularity=channel-multiples-of-8",
+    "norm-statistics-of-channels=calibrated",
 }
 """Where networks of four to sixteen channels come out the same for several capacities."""
 
@@ -71,9 +72,11 @@ def test_a_family_has_a_network_of_its_own_for_every_capacity(
         assert not any(torch.equal(one, other) for one, other in combinations(found, 2))
 
 
-def test_every_factor_has_the_default_among_its_values() -> None:
+def test_every_factor_has_a_method_among_its_values() -> None:
+    """The default is what one factor at a time is changed of."""
     for factor, values in FACTORS.items():
-        assert "prunnet-default" in [name_of(factor, value) for value in values], factor
+        named = {name_of(factor, value) for value in values} & set(METHODS)
+        assert named & {"prunnet-default", "prunnet-channel"}, factor
 
 
 def test_the_default_is_what_the_demo_trains(task: SimpleNamespace) -> None:
