@@ -162,12 +162,12 @@ def backward_widths(
 def _plain(layer: SlimConv2d | SlimLinear, entering: int) -> nn.Module:
     """A layer of the class that it had, cut to what it computes from so many inputs."""
     if isinstance(layer, SlimLinear):
-        layer.__class__ = nn.Linear
+        layer.__class__ = nn.Linear  # type: ignore[assignment]  # its parent
         layer.in_features = entering
         layer.weight = nn.Parameter(layer.weight[:, :entering].clone())
         return layer
     channels = round(math.sqrt(layer.capacity) * layer.out_channels)
-    layer.__class__ = nn.Conv2d
+    layer.__class__ = nn.Conv2d  # type: ignore[assignment]
     layer.in_channels, layer.out_channels = entering, channels
     layer.weight = nn.Parameter(layer.weight[:channels, :entering].clone())
     return layer

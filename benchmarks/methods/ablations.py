@@ -11,6 +11,13 @@ from methods.norm_statistics import Norms
 from methods.prunable import prunnet_method
 from methods.settings import Settings
 
+
+def _numbers(name: str, *values: float) -> dict[str, dict[str, Any]]:
+    """Values of a setting, the default's among them."""
+    every = sorted({*map(float, values), getattr(Settings(), name)})
+    return {f"{value:g}": {name: value} for value in every}
+
+
 FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "initial scores": {
         "magnitude": {"initial_scores": "magnitude"},
@@ -26,14 +33,14 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "embedding": {"space": "embedding"},
         "both": {"space": "both"},
     },
-    "alignment": {f"{weight:g}": {"alignment": weight} for weight in (0.0, 1.0, 10.0, 100.0)},
+    "alignment": _numbers("alignment", 0, 1, 10, 100),
     "shared parameters": {"sum": {"shared": "sum"}, "dense": {"shared": "dense"}},
     "projection": {
         "sequential": {"integration": "ConflictAware", "projection": "sequential"},
         "last": {"integration": "ConflictAware", "projection": "last"},
         "none": {"integration": "Sum"},
     },
-    "alpha": {f"{alpha:g}": {"alpha": alpha} for alpha in (0.0, 0.5, 1.0, 4.0)},
+    "alpha": _numbers("alpha", 0, 0.5, 1, 4),
     "rows": {"filters": {"per_filter": True}, "whole tensors": {"per_filter": False}},
     "norm statistics": {norms: {"norms": norms} for norms in
                         ("own", "calibrated", "interpolated", "dense")},
