@@ -3,7 +3,7 @@
     python benchmarks/study.py --list
     python benchmarks/study.py --data glyphs fashion-mnist --seeds 0 1 2 --jobs 2
     python benchmarks/study.py --methods sfsc prunnet-channel --steps 600
-    python benchmarks/study.py --methods variants          # one factor changed at a time
+    python benchmarks/study.py --methods variants channel-variants   # one factor changed at a time
 
 It goes on where it stopped: a result of the same recipe is not made again, and trainings are kept
 in ``--store`` until you delete it. A recipe is data and settings: who changes how a method works
@@ -24,7 +24,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import results
-from methods import METHODS, VARIANTS
+from methods import CHANNEL_VARIANTS, METHODS, VARIANTS
 from prunnet_pml.demo.recipe import Recipe
 from study_files import is_done
 from tasks import TASKS
@@ -83,7 +83,11 @@ def _run(run: tuple[str, str, int], arguments: argparse.Namespace) -> str:
 
 
 def _methods(names: Iterable[str]) -> list[str]:
-    groups = {"methods": list(METHODS), "variants": list(VARIANTS)}
+    groups = {
+        "methods": list(METHODS),
+        "variants": [name for name in VARIANTS if name not in CHANNEL_VARIANTS],
+        "channel-variants": list(CHANNEL_VARIANTS),
+    }
     chosen = [method for name in names for method in groups.get(name, [name])]
     unknown = set(chosen) - set(METHODS | VARIANTS)
     if unknown:
@@ -96,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", choices=TASKS, default=["glyphs"])
     parser.add_argument("--methods", nargs="+", default=["methods"], metavar="METHOD",
-                        help="names, or all `methods` or `variants`")  # fmt: skip
+                        help="names, or all `methods`, `variants`, `channel-variants`")  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")

@@ -58,7 +58,10 @@ METHODS: dict[str, Method] = {
 }
 """Every method by the name that the command knows it by."""
 
-VARIANTS: dict[str, Method] = ablations()
-"""The defaults with one factor changed."""
+CHANNEL_VARIANTS: dict[str, Method] = ablations("prunnet-channel")
+"""``prunnet-channel`` with one factor changed."""
 
-__all__ = ["METHODS", "VARIANTS", "Family", "Method"]
+VARIANTS: dict[str, Method] = {**ablations("prunnet-default"), **CHANNEL_VARIANTS}
+"""These, and ``prunnet-default`` with one factor changed."""
+
+__all__ = ["CHANNEL_VARIANTS", "METHODS", "VARIANTS", "Family", "Method"]

@@ -44,9 +44,6 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "rows": {"filters": {"per_filter": True}, "whole tensors": {"per_filter": False}},
     "norm statistics": {norms: {"norms": norms} for norms in
                         ("own", "calibrated", "interpolated", "dense")},
-    "norm statistics of channels": {
-        norms: {"granularity": "channel", "norms": norms} for norms in ("own", "calibrated")
-    },
     "trained capacities": {
         "20": {"capacities": (0.2,)},
         "20, 60": {"capacities": (0.6, 0.2)},
@@ -67,40 +64,49 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
-NAMED = {
+BASES = {
     "prunnet-default": Settings(),
     "prunnet-channel": replace(Settings(), granularity="channel"),
 }
-"""Variants that are methods of the comparison anyway."""
+"""What a factor is changed of: the defaults at either granularity."""
 
 
-def name_of(factor: str, value: str) -> str:
-    """The method by which a factor has a value."""
+def values_of(factor: str, base: str) -> dict[str, str]:
+    """The values that a factor can take of a base, and the method by which it has each."""
+    if factor == "granularity" and base != "prunnet-default":
+        return {}
+    return {value: name_of(factor, value, base) for value in FACTORS[factor]}
+
+
+def name_of(factor: str, value: str, base: str = "prunnet-default") -> str:
+    """The method by which a factor has a value: a base, or one named after them."""
     changes = FACTORS[factor][value]
     if changes.get("norms", "own") == "own":
-        for name, settings in NAMED.items():
-            if settings == _settings(changes):
+        for name, settings in BASES.items():
+            if settings == _settings(changes, base):
                 return name
-    return f"{factor}={value}".replace(",", "").replace(" ", "-")
+    prefix = "" if base == "prunnet-default" else "channel-"
+    return f"{prefix}{factor}={value}".replace(",", "").replace(" ", "-")
 
 
-def ablations() -> dict[str, Method]:
-    """Every variant that is no method of the comparison, by name."""
+def ablations(base: str) -> dict[str, Method]:
+    """Every variant of a base that is no base itself, by name."""
     return {
-        name: _method(factor, value, changes)
-        for factor, values in FACTORS.items()
-        for value, changes in values.items()
-        if (name := name_of(factor, value)) not in NAMED
+        name: _method(factor, value, base)
+        for factor in FACTORS
+        for value, name in values_of(factor, base).items()
+        if name not in BASES
     }
 
 
-def _method(factor: str, value: str, changes: Mapping[str, Any]) -> Method:
+def _method(factor: str, value: str, base: str) -> Method:
+    changes = FACTORS[factor][value]
     norms: Norms = changes.get("norms", "own")
-    settings = _settings(changes)
     others = norms != "own" or factor in ("trained capacities", "capacities per step")
-    summary = f"The defaults with {factor}: {value}."
+    summary = f"{base} with {factor}: {value}."
+    settings = _settings(changes, base)
     return prunnet_method(settings, summary, norms=norms, only_trained=not others)
 
 
-def _settings(changes: Mapping[str, Any]) -> Settings:
-    return replace(Settings(), **{k: v for k, v in changes.items() if k != "norms"})
+def _settings(changes: Mapping[str, Any], base: str) -> Settings:
+    return replace(BASES[base], **{k: v for k, v in changes.items() if k != "norms"})

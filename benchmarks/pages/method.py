@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from drawings.picture import Picture
 from methods import METHODS
@@ -34,7 +35,8 @@ def method_page(page: str, study: Study) -> str:
         **{data: _task(data, study.get(data, {})) for data in TASKS},
         "untrained": _by_task(study, untrained_table),
         "speed": _by_task(study, sizes_table) + _pictures(study, "speed"),
-        "ablations": _by_task(study, ablations_table),
+        "ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
+        "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
         "targets": _by_task(study, lambda methods: targets_table(methods, set(METHODS))),
     }
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n{found[3]}", page)

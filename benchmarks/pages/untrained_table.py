@@ -11,7 +11,7 @@ NAMES = {
     "prunnet-default": "`prunnet-default`",
     "norm-statistics=calibrated": "the same, calibrated",
     "prunnet-channel": "`prunnet-channel`",
-    "norm-statistics-of-channels=calibrated": "the same, calibrated",
+    "channel-norm-statistics=calibrated": "the same, calibrated",
     "prunnet-published": "`prunnet-published`",
 }
 """Whose untrained capacities are shown, and what they are called."""

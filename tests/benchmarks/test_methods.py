@@ -22,7 +22,7 @@ try:
     from measure import TrainingBook
     from measure.members import macs
     from methods import METHODS, VARIANTS
-    from methods.ablations import FACTORS, name_of
+    from methods.ablations import BASES, FACTORS, name_of, values_of
     from tasks import CAPACITIES, MEASURED, TASKS, MobileNetTask, ResNetTask
 finally:
     sys.path.remove(str(BENCHMARKS))
@@ -33,7 +33,7 @@ FEW_UNITS = {
     "torch-pruning",
     "prunnet-channel",
     "granularity=channel-multiples-of-8",
-    "norm-statistics-of-channels=calibrated",
+    "channel-capacities-per-step=20-and-1-drawn",
 }
 """Where networks of four to sixteen channels come out the same for several capacities."""
 
@@ -57,7 +57,8 @@ def embedded(network: nn.Module, images: Tensor) -> Tensor:
 
 
 CHANGED = [name_of(factor, list(values)[-1]) for factor, values in FACTORS.items()]
-"""Of every factor one value."""
+CHANGED.append("channel-capacities-per-step=20-and-1-drawn")
+"""Of every factor one value, and one of granularity "channel"."""
 
 
 @pytest.mark.parametrize("name", [*METHODS, *(name for name in CHANGED if name in VARIANTS)])
@@ -73,10 +74,11 @@ def test_a_family_has_a_network_of_its_own_for_every_capacity(
 
 
 def test_every_factor_has_a_method_among_its_values() -> None:
-    """The default is what one factor at a time is changed of."""
-    for factor, values in FACTORS.items():
-        named = {name_of(factor, value) for value in values} & set(METHODS)
-        assert named & {"prunnet-default", "prunnet-channel"}, factor
+    """What one factor at a time is changed of."""
+    for base in BASES:
+        for factor in FACTORS:
+            names = values_of(factor, base).values()
+            assert base in names or not names, factor
 
 
 def test_the_default_is_what_the_demo_trains(task: SimpleNamespace) -> None:
