@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+
+from prunnet_pml.budgets.counting import count_macs, count_parameters
 
 BATCH, ROUNDS = 32, 15
 
@@ -39,7 +40,7 @@ def describe_members(
     return {
         f"{capacity:g}": {
             **_sizes(network),
-            "macs": macs(network, images[:1]),
+            "macs": count_macs(network, images.shape[1:]),
             "milliseconds": round(1000 * statistics.median(timed[capacity]), 3),
             "latency": round(_ratio(timed[capacity], timed[1.0]), 4),
         }
@@ -47,20 +48,10 @@ def describe_members(
     }
 
 
-@torch.no_grad()
-def macs(network: nn.Module, image: Tensor) -> int:
-    """Multiplications of convolutions, linear layers and attention, zeros counted as well."""
-    network.eval()
-    with FlopCounterMode(display=False) as counter:
-        network(image)
-    return counter.get_total_flops() // 2
-
-
 def _sizes(network: nn.Module) -> dict[str, Any]:
-    parameters = list(network.parameters())
     return {
-        "parameters": sum(p.numel() for p in parameters),
-        "nonzero": sum(int(p.count_nonzero()) for p in parameters),
+        "parameters": count_parameters(network),
+        "nonzero": sum(int(parameter.count_nonzero()) for parameter in network.parameters()),
     }
 
 

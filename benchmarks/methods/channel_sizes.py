@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from torch import nn
 
 import prunnet_pml as prunnet
-from measure.members import macs
+from prunnet_pml.budgets.counting import count_macs
 from tasks import Task
 
 
 def channel_macs(task: Task, capacities: Iterable[float]) -> dict[float, int]:
     """Multiplications for one image, by capacity."""
-    model, image = of_channels(task), task.example(1)
+    model, size = of_channels(task), task.input_size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # norms without training multiply as much
-        return {c: macs(prunnet.prune(model, c), image) for c in capacities}
+        return {c: count_macs(prunnet.prune(model, c), size) for c in capacities}
 
 
 def of_channels(task: Task) -> nn.Module:

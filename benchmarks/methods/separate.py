@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from measure import TrainingBook
-from measure.members import macs
 from methods.channel_sizes import channel_macs
 from methods.fitting import fit, fit_dense
 from methods.method import Family
+from prunnet_pml.budgets.counting import count_macs
 from prunnet_pml.losses import AsymmetricRegressionLoss, InfluenceLoss
 from tasks import CAPACITIES, Task
 
@@ -75,13 +75,13 @@ def _network(task: Task, capacity: float) -> nn.Module:
 
 def _of_macs(task: Task, wanted: int) -> nn.Module:
     """The backbone at the width, in percent, whose multiplications come nearest."""
-    image = task.example(1)
+    size = task.input_size
     low, high = 1, 100
     while high - low > 1:
         middle = (low + high) // 2
-        if macs(task.network(middle / 100), image) < wanted:
+        if count_macs(task.network(middle / 100), size) < wanted:
             low = middle
         else:
             high = middle
-    nearest = min((low, high), key=lambda w: abs(macs(task.network(w / 100), image) - wanted))
+    nearest = min((low, high), key=lambda w: abs(count_macs(task.network(w / 100), size) - wanted))
     return task.network(nearest / 100)

@@ -10,10 +10,10 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from measure import TrainingBook
-from measure.members import macs
 from methods.channel_sizes import channel_macs, of_channels
 from methods.fitting import fit_dense
 from methods.method import Family
+from prunnet_pml.budgets.counting import count_macs
 from prunnet_pml.units.scoring import unit_roots
 from tasks import MEASURED, Task
 
@@ -43,13 +43,13 @@ def _pruned_to(
     task: Task, dense: nn.Module, hidden: set[str], capacity: float, wanted: int
 ) -> nn.Module:
     """The network whose multiplications come nearest to those wanted."""
-    image = task.example(1)
+    size = task.input_size
     low, high = 0.0, 1.0
     ratio, best = 1 - capacity, dense
     for _ in range(6):
         network = _pruned(task, dense, hidden, ratio)
-        found = macs(network, image)
-        if abs(found - wanted) < abs(macs(best, image) - wanted):
+        found = count_macs(network, size)
+        if abs(found - wanted) < abs(count_macs(best, size) - wanted):
             best = network
         low, high = (ratio, high) if found > wanted else (low, ratio)
         if abs(found - wanted) < 0.01 * wanted:

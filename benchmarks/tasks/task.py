@@ -92,3 +92,8 @@ class Task(ABC):
     def example(self, count: int) -> Tensor:
         """Training images, not distorted, ``[count, c, h, w]``."""
         return self.as_input(self.train.images[:count] / 255)
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        """(channels, height, width) of an image as the network takes it."""
+        return tuple(self.example(1).shape[1:])
