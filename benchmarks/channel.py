@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import timm
 import torch
-from results import write_results
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import prunnet_pml as prunnet
+from results import write_results
 
 Filter = Callable[[nn.Module, str], bool]
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from results import write_results
 
 from prunnet_pml.registry.mmengine.bundled_configs import load_config
+from results import write_results
 
 
 def train(config: Config) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 import timm
 import torch
-from results import write_results
 from tqdm import tqdm
 
 import prunnet_pml as prunnet
 from prunnet_pml.evaluation import embed
+from results import write_results
 
 IMAGES, PIXELS, CLASSES, PAIRS = 256, 128, 16, 3
 

@@ -10,9 +10,9 @@ import time
 
 import timm
 import torch
-from results import write_results
 
 import prunnet_pml as prunnet
+from results import write_results
 
 CAPACITIES = (0.2, 0.5, 0.8)
 REPEATS = 5

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from prunnet_pml.evaluation import write_text
+
 FOLDER = Path(__file__).parent / "results"
+_NUMBERS = re.compile(r"\[\s+([-+.\w,\s]*?)\s+\]")
 
 
 def read_results(name: str) -> dict[str, Any]:
@@ -19,10 +23,12 @@ def read_results(name: str) -> dict[str, Any]:
 
 
 def write_results(name: str, results: dict[str, Any]) -> None:
-    """Writes ``benchmarks/results/<name>.json`` and prints it; ``name`` may have folders in it."""
+    """Writes ``benchmarks/results/<name>.json``, whole or not at all, and prints it.
+
+    ``name`` may have folders in it. Lists of numbers stand on one line.
+    """
     document = {"torch": torch.__version__, "machine": platform.machine(), **results}
     text = json.dumps(document, indent=2)
-    path = FOLDER / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n")
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+    write_text(FOLDER / f"{name}.json", text + "\n")
     print(text)

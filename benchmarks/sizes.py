@@ -15,10 +15,10 @@ from typing import Any
 
 import timm
 import torch
-from results import write_results
 
 import prunnet_pml as prunnet
 from prunnet_pml.hub import Manifest, from_pretrained, save_pretrained
+from results import write_results
 
 NETWORKS = {  # embedding sizes, 0 is a trunk that ends in its pooled features; granularities
     "resnet18": (128, "weight"),

@@ -25,10 +25,10 @@ from pathlib import Path
 import timm
 import torch
 from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
-from results import read_results, write_results
 from tqdm import tqdm
 
 import prunnet_pml as prunnet
+from results import read_results, write_results
 
 SETTINGS = {"resnet18": (32, 128), "resnet50": (32, 128), "vit_small_patch16_224": (8, 224)}
 CLASSES, DIM = 100, 128

@@ -9,6 +9,7 @@ batch norms of its own.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 
@@ -95,6 +96,38 @@ def set_width(network: nn.Module, capacity: float) -> nn.Module:
     return network
 
 
+@torch.no_grad()
+def narrowed(network: nn.Module, capacity: float, images: Tensor) -> nn.Module:
+    """The network of one capacity on its own, of plain layers as wide as it needs.
+
+    Args:
+        network: A slimmable one. It stays as it is.
+        capacity: One of those it was made with.
+        images: A batch that it takes, to see how many channels enter each layer.
+
+    Returns:
+        A new network in eval mode.
+    """
+    network = set_width(copy.deepcopy(network), capacity).eval()
+    entering: dict[nn.Module, int] = {}
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        entering[layer] = inputs[0].shape[1]
+
+    slim = [m for m in network.modules() if isinstance(m, SlimConv2d | SlimLinear)]
+    hooks = [layer.register_forward_pre_hook(look) for layer in slim]
+    network(images)
+    for hook in hooks:
+        hook.remove()
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, SlimConv2d | SlimLinear):
+                setattr(module, name, _plain(child, entering[child]))
+            elif isinstance(child, SwitchableBatchNorm):
+                setattr(module, name, child.norms[_key(capacity)])
+    return network
+
+
 def backward_widths(
     network: nn.Module,
     capacities: Sequence[float],
@@ -124,6 +157,20 @@ def backward_widths(
                 gradient, parameter.grad = parameter.grad, None
                 rows.add(parameter, index, len(capacities), gradient)
     rows.integrate({*parameters}, integrator, generator)
+
+
+def _plain(layer: SlimConv2d | SlimLinear, entering: int) -> nn.Module:
+    """A layer of the class that it had, cut to what it computes from so many inputs."""
+    if isinstance(layer, SlimLinear):
+        layer.__class__ = nn.Linear  # type: ignore[assignment]  # its parent
+        layer.in_features = entering
+        layer.weight = nn.Parameter(layer.weight[:, :entering].clone())
+        return layer
+    channels = round(math.sqrt(layer.capacity) * layer.out_channels)
+    layer.__class__ = nn.Conv2d  # type: ignore[assignment]
+    layer.in_channels, layer.out_channels = entering, channels
+    layer.weight = nn.Parameter(layer.weight[:channels, :entering].clone())
+    return layer
 
 
 def _narrowed(norm: nn.BatchNorm1d | nn.BatchNorm2d, channels: int) -> nn.Module:

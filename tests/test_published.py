@@ -41,3 +41,12 @@ def test_pages_are_those_of_their_json(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, page in pages().items():
         found = (ROOT / "docs" / name).read_text(encoding="utf-8")
         assert found == page, f"docs/{name}: run benchmarks/tables.py"
+
+
+def test_pictures_show_the_numbers_of_their_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from drawings.picture import is_current
+    from tables import pictures
+
+    for name, picture in pictures().items():
+        assert is_current(ROOT / "docs" / name, picture), f"docs/{name}: run benchmarks/tables.py"

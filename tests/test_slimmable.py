@@ -9,7 +9,14 @@ from torch import nn
 
 import prunnet_pml as prunnet
 from prunnet_pml.demo.recipe import Recipe, build_network
-from prunnet_pml.slimmable import SlimConv2d, backward_widths, make_slimmable, set_width
+from prunnet_pml.slimmable import (
+    SlimConv2d,
+    SwitchableBatchNorm,
+    backward_widths,
+    make_slimmable,
+    narrowed,
+    set_width,
+)
 
 CAPACITIES = (1.0, 0.25)
 
@@ -65,3 +72,15 @@ def test_gradients_of_all_widths_are_summed_and_norms_are_apart() -> None:
 def test_a_grouped_convolution_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"`network` should have .* groups. Found conv_dw|blocks"):
         make_slimmable(timm.create_model("test_efficientnet"), CAPACITIES)
+
+
+def test_a_narrowed_network_computes_the_same_and_holds_no_more_than_it_needs() -> None:
+    model, images = network().eval(), torch.rand(4, 1, 32, 32)
+    for capacity in CAPACITIES:
+        alone = narrowed(model, capacity, images)
+        with torch.no_grad():
+            torch.testing.assert_close(alone(images), set_width(model, capacity)(images))
+        assert not any(isinstance(m, SlimConv2d | SwitchableBatchNorm) for m in alone.modules())
+    wide = sum(p.numel() for p in narrowed(model, 1.0, images).layer4.parameters())
+    narrow = sum(p.numel() for p in alone.layer4.parameters())
+    assert narrow / wide == pytest.approx(0.25, abs=0.01)

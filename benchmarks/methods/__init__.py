@@ -1,34 +1,67 @@
 """The methods that PrunNet is compared with, each a few lines on the library's parts.
 
-A method is a function of a :class:`~methods.task.Task` (data, backbone, budget) that returns a
-family: a trained network for every capacity. All of them train on the same batches with the same
-optimizer and schedule.
+A method makes a family, a trained network for every capacity, of a task: data, backbone, budget.
+All of them train on the same batches with the same optimizer and schedule.
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 
-from methods.prunable import (
-    joint,
-    magnitude_pruning,
-    prunnet_authors_code,
-    prunnet_default,
-    prunnet_published,
-)
-from methods.separate import asymmetric, bct_per_size, independent
+from methods.ablations import ablations
+from methods.method import Family, Method
+from methods.prunable import magnitude_pruning, prunnet_method
+from methods.separate import asymmetric, bct_per_size, independent, independent_macs
+from methods.settings import PAPER, TORCHJD, Settings
 from methods.sfsc import sfsc
-from methods.task import Family, Task
+from methods.torch_pruning import torch_pruning_magnitude
 
-METHODS: dict[str, Callable[[Task], Family]] = {
-    "independent": independent,
-    "magnitude-pruning": magnitude_pruning,
-    "joint": joint,
-    "bct-per-size": bct_per_size,
-    "asymmetric": asymmetric,
-    "sfsc": sfsc,
-    "prunnet-published": prunnet_published,
-    "prunnet-authors-code": prunnet_authors_code,
-    "prunnet-default": prunnet_default,
+METHODS: dict[str, Method] = {
+    "independent": Method(
+        independent, "A network per size, trained on its own: compatible with nothing."
+    ),
+    "independent-macs": Method(
+        independent_macs, "The same, each with the MACs of the channel-pruned network."
+    ),
+    "magnitude-pruning": Method(
+        magnitude_pruning, "A dense network, its smallest weights pruned, norms recalibrated."
+    ),
+    "torch-pruning": Method(
+        torch_pruning_magnitude, "The same with hidden channels, by Torch-Pruning's own pruner."
+    ),
+    "joint": prunnet_method(
+        replace(Settings(), compatible=False, integration="Sum"),
+        "The plain sum of all capacities' losses, nothing detached.",
+    ),
+    "bct-per-size": Method(
+        bct_per_size, "A network per size, with the dense one's influence loss (arXiv 2003.11942)."
+    ),
+    "asymmetric": Method(
+        asymmetric, "A network per size that regresses the dense embeddings (arXiv 2006.16331)."
+    ),
+    "sfsc": Method(
+        sfsc, "Slimmable widths with switchable norms that learn by evidence (arXiv 2206.08289)."
+    ),
+    "prunnet-published": prunnet_method(PAPER, "PrunNet as in the paper (arXiv 2504.11879)."),
+    "prunnet-authors-code": prunnet_method(
+        replace(PAPER, projection="last"),
+        "As the authors' code computes it: of all conflicts of a gradient the last one survives.",
+    ),
+    **{
+        f"torchjd-{name.lower()}": prunnet_method(
+            replace(Settings(), integration=name), f"The defaults with TorchJD's {name}."
+        )
+        for name in TORCHJD
+    },
+    "prunnet-default": prunnet_method(Settings(), "The library's defaults."),
+    "prunnet-channel": prunnet_method(
+        replace(Settings(), granularity="channel"), "The same loop with hidden channels as units."
+    ),
 }
 """Every method by the name that the command knows it by."""
 
-__all__ = ["METHODS", "Family", "Task"]
+CHANNEL_VARIANTS: dict[str, Method] = ablations("prunnet-channel")
+"""``prunnet-channel`` with one factor changed."""
+
+VARIANTS: dict[str, Method] = {**ablations("prunnet-default"), **CHANNEL_VARIANTS}
+"""These, and ``prunnet-default`` with one factor changed."""
+
+__all__ = ["CHANNEL_VARIANTS", "METHODS", "VARIANTS", "Family", "Method"]

@@ -2,80 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
 
+import torch
 from torch import nn
 
 import prunnet_pml as prunnet
-from methods.task import Family, Task
-from prunnet_pml.demo.recipe import adamw, batches, calibration_images, one_cycle
+from measure import TrainingBook
+from methods.fitting import fit_dense
+from methods.method import Family, Method
+from methods.norm_statistics import Norms, read
+from methods.settings import Settings
+from methods.subnetwork_loss import subnetwork_loss
+from prunnet_pml.network import reset_scores, scored_layers
+from tasks import CAPACITIES, MEASURED, Task
 
 
-def prunnet_default(task: Task) -> Family:
-    """The library's defaults."""
-    return _train(task, "default", lambda model: prunnet.CompatibleLoss(task.loss(), model))
+def prunnet_method(
+    settings: Settings, summary: str, *, norms: Norms = "own", only_trained: bool = False
+) -> Method:
+    """A method that trains a prunable network.
+
+    Args:
+        settings: How.
+        summary: As of the method.
+        norms: Which statistics the capacities are read with.
+        only_trained: Whether capacities that take no part in training are left unmeasured.
+    """
+    capacities = (1.0, *CAPACITIES) if only_trained else MEASURED
+
+    def train(task: Task, book: TrainingBook) -> Family:
+        model = train_prunable(task, book, settings)
+        return read(model, task, capacities, "calibrated" if settings.drawn else norms)
+
+    return Method(train, summary, {**settings.describe(), "norms": norms})
 
 
-def prunnet_published(task: Task) -> Family:
-    """As in the paper: uniform scores, no alignment, shared parameters follow the dense network."""
-    return _as_in_the_paper(task, "published", prunnet.ConflictAware(epsilon=1e-8))
+def magnitude_pruning(task: Task, book: TrainingBook) -> Family:
+    """The smallest weights of a dense network pruned, its norms recalibrated."""
+    model = prunnet.make_prunable(fit_dense(task, book)[0], CAPACITIES)
+    return read(model, task, MEASURED, "calibrated")
 
 
-def prunnet_authors_code(task: Task) -> Family:
-    """As the authors' code computes it: of all conflicts of a gradient only the last survives."""
-    integration = prunnet.ConflictAware(projection="last", epsilon=1e-8)
-    return _as_in_the_paper(task, "authors' code", integration)
-
-
-def joint(task: Task) -> Family:
-    """The plain sum of all capacities' losses, nothing detached."""
-
-    def loss(_: nn.Module) -> nn.Module:
-        return task.loss()
-
-    return _train(task, "joint", loss, integration=prunnet.Sum())
-
-
-def magnitude_pruning(task: Task) -> Family:
-    """A dense network trained as usual, its smallest weights pruned, its norms recalibrated."""
-    model = prunnet.make_prunable(task.fit(task.network(), task.loss(), "dense"), task.capacities)
-    prunnet.calibrate(model, calibration_images(task.train, task.recipe), task.capacities)
-    return _pruned(model, task)
-
-
-def _as_in_the_paper(task: Task, title: str, integration: prunnet.ConflictAware) -> Family:
-    return _train(
-        task,
-        title,
-        lambda model: prunnet.CompatibleLoss(task.loss(), model, alignment=0),
-        initial_scores="uniform",
-        integration=integration,
-        shared="dense",
+def train_prunable(task: Task, book: TrainingBook, settings: Settings) -> nn.Module:
+    """A prunable network, trained."""
+    channel = settings.granularity == "channel"
+    model = prunnet.make_prunable(
+        task.network(),
+        settings.capacities,
+        initial_scores=settings.initial_scores,
+        granularity=settings.granularity,
+        round_to=settings.round_to,
+        example_input=task.example(2) if channel else None,
     )
+    for score in prunnet.score_parameters(model):
+        score.requires_grad_(settings.scores == "learned")
+    loss_func = subnetwork_loss(task, model, settings)
+    run = partial(_run, task, model, loss_func, settings)
+    book.train("prunable", {"network": model, "loss": loss_func}, run, settings.describe())
+    return model.eval()
 
 
-def _train(
-    task: Task,
-    title: str,
-    loss: Callable[[nn.Module], nn.Module],
-    initial_scores: prunnet.network.InitialScores = "magnitude",
-    **settings: Any,  # noqa: ANN401
-) -> Family:
-    """Trains a prunable network; ``settings`` are those of ``ConflictAwareOptimizer``."""
-    recipe = task.recipe
-    model = prunnet.make_prunable(task.network(), task.capacities, initial_scores=initial_scores)
-    loss_func = loss(model)
-    inner = adamw(model, loss_func, recipe)
-    optimizer = prunnet.ConflictAwareOptimizer(inner, model, seed=recipe.seed, **settings)
-    schedule = one_cycle(optimizer, recipe)
-    for images, labels in batches(task.train, recipe, title):
+def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings) -> None:
+    model.train()
+    optimizer = prunnet.ConflictAwareOptimizer(
+        task.optimizer(model, loss_func),
+        model,
+        settings.integrator(),
+        shared=settings.shared,
+        seed=task.recipe.seed,
+    )
+    schedule = task.schedule(optimizer)
+    draws = _draws(settings, task.recipe.seed)
+    for images, labels in task.batches(f"prunable, {settings.granularity}"):
+        if settings.drawn:
+            _train_at(model, next(draws))
         for _ in optimizer.capacities():
             loss_func(model(images), labels).backward()
         optimizer.step()
         schedule.step()
-    return _pruned(model, task)
+        if settings.scores == "magnitude":
+            reset_scores(model, "magnitude")
+    _train_at(model, settings.capacities)
 
 
-def _pruned(model: nn.Module, task: Task) -> Family:
-    return {capacity: prunnet.prune(model, capacity) for capacity in task.all_capacities}
+def _draws(settings: Settings, seed: int) -> Iterator[tuple[float, ...]]:
+    """The capacities of every step: the fixed ones and those that are drawn, largest first."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        drawn = 0.1 + 0.89 * torch.rand(settings.drawn, generator=generator, dtype=torch.float64)
+        yield tuple(sorted({*settings.capacities, *(round(c, 4) for c in drawn.tolist())})[::-1])
+
+
+def _train_at(model: nn.Module, capacities: tuple[float, ...]) -> None:
+    for layer in scored_layers(model).values():
+        layer.trained_capacities = capacities

@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from methods.task import Family, Task
+from measure import TrainingBook
+from methods.channel_sizes import channel_macs
+from methods.fitting import fit, fit_dense
+from methods.method import Family
+from prunnet_pml.budgets.counting import count_macs
 from prunnet_pml.losses import AsymmetricRegressionLoss, InfluenceLoss
+from tasks import CAPACITIES, Task
 
 
-def independent(task: Task) -> Family:
-    """Every size trained on its own: what it can do for itself, compatible with nothing."""
-    return {
-        capacity: task.fit(task.network(capacity), task.loss(), f"independent {capacity:.0%}")
-        for capacity in task.all_capacities
-    }
+def independent(task: Task, book: TrainingBook) -> Family:
+    """Widths times sqrt(c), so that parameters match."""
+    family = {1.0: fit_dense(task, book)[0]}
+    for capacity in CAPACITIES:
+        title = f"alone at {capacity:.0%}"
+        family[capacity] = fit(task, book, title, _network(task, capacity), task.loss())
+    return family
 
 
-def bct_per_size(task: Task) -> Family:
-    """Backward-compatible training (arXiv 2003.11942) of every size, the dense network as the old.
+def independent_macs(task: Task, book: TrainingBook) -> Family:
+    """Widths by which multiplications match those of the channel-pruned network."""
+    family = {1.0: fit_dense(task, book)[0]}
+    for capacity, wanted in channel_macs(task, CAPACITIES).items():
+        title = f"alone at the MACs of {capacity:.0%}"
+        family[capacity] = fit(task, book, title, _of_macs(task, wanted), task.loss())
+    return family
 
-    Each smaller network has class weights of its own, and the influence loss of the dense one's.
-    """
-    dense_loss = task.loss()
-    family = {1.0: task.fit(task.network(), dense_loss, "bct dense")}
+
+def bct_per_size(task: Task, book: TrainingBook) -> Family:
+    """Each smaller network has class weights of its own, and the influence loss of the dense's."""
+    dense, dense_loss = fit_dense(task, book)
+    family = {1.0: dense}
     influence = InfluenceLoss(dense_loss)
-    for capacity in task.capacities:
+    for capacity in CAPACITIES:
         own = task.loss()
 
         def loss_of(_: Tensor, embeddings: Tensor, labels: Tensor, own: nn.Module = own) -> Tensor:
             total: Tensor = own(embeddings, labels) + influence(embeddings, labels)
             return total
 
-        family[capacity] = task.fit(task.network(capacity), own, f"bct {capacity:.0%}", loss_of)
+        network = _network(task, capacity)
+        family[capacity] = fit(task, book, f"bct {capacity:.0%}", network, own, loss_of)
     return family
 
 
-def asymmetric(task: Task) -> Family:
-    """Asymmetric metric learning (arXiv 2006.16331): every size regresses the dense embeddings."""
-    dense = task.fit(task.network(), task.loss(), "asymmetric dense")
+def asymmetric(task: Task, book: TrainingBook) -> Family:
+    """Every smaller network learns to embed an image where the dense one does."""
+    dense, _ = fit_dense(task, book)
     regression = AsymmetricRegressionLoss()
 
     def loss_of(images: Tensor, embeddings: Tensor, _: Tensor) -> Tensor:
@@ -48,7 +63,25 @@ def asymmetric(task: Task) -> Family:
         return total
 
     family = {1.0: dense}
-    for capacity in task.capacities:
-        student = task.network(capacity)
-        family[capacity] = task.fit(student, regression, f"asymmetric {capacity:.0%}", loss_of)
+    for capacity in CAPACITIES:
+        title, student = f"asymmetric {capacity:.0%}", _network(task, capacity)
+        family[capacity] = fit(task, book, title, student, regression, loss_of)
     return family
+
+
+def _network(task: Task, capacity: float) -> nn.Module:
+    return task.network(math.sqrt(capacity))
+
+
+def _of_macs(task: Task, wanted: int) -> nn.Module:
+    """The backbone at the width, in percent, whose multiplications come nearest."""
+    size = task.input_size
+    low, high = 1, 100
+    while high - low > 1:
+        middle = (low + high) // 2
+        if count_macs(task.network(middle / 100), size) < wanted:
+            low = middle
+        else:
+            high = middle
+    nearest = min((low, high), key=lambda w: abs(count_macs(task.network(w / 100), size) - wanted))
+    return task.network(nearest / 100)

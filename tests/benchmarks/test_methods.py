@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
 import few_glyphs
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
+from prunnet_pml.budgets.counting import count_macs
 from prunnet_pml.demo.recipe import Recipe, train_prunable
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-RECIPE = Recipe(steps=2, batch_size=16, widths=(4, 8, 12, 16))
+sys.path.insert(0, str(BENCHMARKS))
+try:
+    from measure import TrainingBook
+    from methods import METHODS, VARIANTS
+    from methods.ablations import BASES, FACTORS, name_of, values_of
+    from tasks import CAPACITIES, MEASURED, TASKS, MobileNetTask, ResNetTask
+finally:
+    sys.path.remove(str(BENCHMARKS))
+
+TRAINED = [1.0, *CAPACITIES]
+FEW_UNITS = {
+    "independent-macs",
+    "torch-pruning",
+    "prunnet-channel",
+    "granularity=channel-multiples-of-8",
+    "channel-capacities-per-step=20-and-1-drawn",
+}
+"""Where networks of four to sixteen channels come out the same for several capacities."""
 
 
 @pytest.fixture(scope="module")
-def benchmarks() -> Iterator[SimpleNamespace]:
-    """The modules of benchmarks/ that are tested here."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import method
-        import methods
-        import results
-
-        yield SimpleNamespace(method=method, methods=methods, results=results)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the methods of this page keep their trainings: the dense one is the same for all."""
+    return tmp_path_factory.mktemp("trained")
 
 
-@pytest.fixture(scope="module")
-def task(benchmarks: SimpleNamespace) -> object:
-    return benchmarks.methods.Task(few_glyphs.FewGlyphs("train"), RECIPE)
-
-
-NAMES = (
-    "independent", "magnitude-pruning", "joint", "bct-per-size", "asymmetric", "sfsc",
-    "prunnet-published", "prunnet-authors-code", "prunnet-default",
-)  # fmt: skip
+def family_of(name: str, task: object, store: Path | None = None) -> dict[float, nn.Module]:
+    if name == "torchjd-cagrad":
+        pytest.importorskip("cvxpy")
+    return (METHODS | VARIANTS)[name].train(task, TrainingBook(task, store))
 
 
 def embedded(network: nn.Module, images: Tensor) -> Tensor:
@@ -52,51 +56,114 @@ def embedded(network: nn.Module, images: Tensor) -> Tensor:
         return network(images)
 
 
-def test_every_method_is_tested(benchmarks: SimpleNamespace) -> None:
-    assert set(NAMES) == set(benchmarks.methods.METHODS)
+CHANGED = [name_of(factor, list(values)[-1]) for factor, values in FACTORS.items()]
+CHANGED.append("channel-capacities-per-step=20-and-1-drawn")
+"""Of every factor one value, and one of granularity "channel"."""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*METHODS, *(name for name in CHANGED if name in VARIANTS)])
 def test_a_family_has_a_network_of_its_own_for_every_capacity(
-    name: str, benchmarks: SimpleNamespace, task: SimpleNamespace
+    name: str, task: SimpleNamespace, store: Path
 ) -> None:
-    family = benchmarks.methods.METHODS[name](task)
-    assert list(family) == [1.0, 0.8, 0.6, 0.4, 0.2]
-    found = [embedded(network, task.train.images[:4] / 255) for network in family.values()]
+    family = family_of(name, task, store)
+    assert list(family) in (TRAINED, list(MEASURED))
+    found = [embedded(network, task.example(4)) for network in family.values()]
     assert all(e.shape == (4, 128) and e.isfinite().all() for e in found)
-    assert not any(torch.equal(one, other) for one, other in combinations(found, 2))
+    if name not in FEW_UNITS:
+        assert not any(torch.equal(one, other) for one, other in combinations(found, 2))
 
 
-def test_the_default_is_what_the_demo_trains(
-    benchmarks: SimpleNamespace, task: SimpleNamespace
-) -> None:
-    family = benchmarks.methods.METHODS["prunnet-default"](task)
-    model = train_prunable(task.train, RECIPE)
-    images = task.train.images[:4] / 255
-    for capacity, network in family.items():
+def test_every_factor_has_a_method_among_its_values() -> None:
+    """What one factor at a time is changed of."""
+    for base in BASES:
+        for factor in FACTORS:
+            names = values_of(factor, base).values()
+            assert base in names or not names, factor
+
+
+def test_the_default_is_what_the_demo_trains(task: SimpleNamespace) -> None:
+    family = family_of("prunnet-default", task)
+    model = train_prunable(task.train, task.recipe)
+    for capacity in TRAINED:
         with prunnet.capacity(model, capacity):
-            assert torch.equal(embedded(network, images), embedded(model, images))
+            found = embedded(family[capacity], task.example(4))
+            assert torch.equal(found, embedded(model, task.example(4)))
 
 
-def test_separate_networks_match_in_parameters(task: SimpleNamespace) -> None:
+def test_separate_networks_match_in_parameters() -> None:
     """Widths times sqrt(c): about c of the weights of wide layers."""
-    wide = type(task)(task.train, Recipe())
+    wide = ResNetTask("few-glyphs", few_glyphs.FewGlyphs, Recipe())
     dense, *others = (
-        sum(p.numel() for name, p in wide.network(c).named_parameters() if "fc" not in name)
-        for c in (1.0, 0.8, 0.6, 0.4, 0.2)
+        sum(p.numel() for name, p in wide.network(c**0.5).named_parameters() if "fc" not in name)
+        for c in TRAINED
     )
-    for capacity, count in zip((0.8, 0.6, 0.4, 0.2), others, strict=True):
+    for capacity, count in zip(CAPACITIES, others, strict=True):
         assert count / dense == pytest.approx(capacity, abs=0.04)
 
 
-def test_the_command_writes_the_matrix(
-    benchmarks: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(benchmarks.results, "FOLDER", tmp_path)
-    monkeypatch.setattr(benchmarks.method, "Glyphs", few_glyphs.FewGlyphs)
-    monkeypatch.setattr(sys, "argv", ["method.py", "magnitude-pruning", "--steps", "1"])
-    benchmarks.method.main()
-    document = json.loads((tmp_path / "methods" / "magnitude-pruning-glyphs-0.json").read_text())
-    assert document["method"] == "magnitude-pruning"
-    assert document["recipe"]["steps"] == 1
-    assert len(document["matrix"]["values"]["recall_at_1"]) == 5
+def test_networks_of_equal_macs_are_so() -> None:
+    """Torch-Pruning's and the separate ones against granularity "channel", at full width."""
+    from methods.channel_sizes import channel_macs
+    from methods.separate import _of_macs
+    from methods.torch_pruning import _hidden_layers, _pruned_to
+
+    wide = ResNetTask("few-glyphs", few_glyphs.FewGlyphs, Recipe())
+    hidden, dense = _hidden_layers(wide), wide.network()
+    for capacity, wanted in channel_macs(wide, (0.8, 0.2)).items():
+        narrow = _of_macs(wide, wanted)
+        pruned = _pruned_to(wide, dense, hidden, capacity, wanted)
+        for network in (narrow, pruned):
+            assert count_macs(network, wide.input_size) == pytest.approx(wanted, rel=0.06)
+
+
+def test_norm_statistics_are_those_asked_for(task: SimpleNamespace, store: Path) -> None:
+    """The same weights, four ways to read them."""
+    means = {}
+    for norms in ("own", "calibrated", "interpolated", "dense"):
+        name = name_of("norm statistics", norms)
+        family = family_of(name, task, store)
+        means[norms] = {c: network.bn1.running_mean for c, network in family.items()}
+    assert torch.equal(means["dense"][0.4], means["own"][1.0])
+    between = (means["own"][0.6] + means["own"][0.2]) / 2
+    torch.testing.assert_close(means["interpolated"][0.4], between)
+    assert not torch.equal(means["calibrated"][0.4], means["own"][0.4])
+    assert torch.equal(means["calibrated"][0.1], means["own"][0.1])
+
+
+def test_slimmable_networks_are_unavailable_where_layers_have_groups() -> None:
+    mobilenet = MobileNetTask(2, 0, data=few_glyphs.FewGlyphs)
+    mobilenet.build = lambda width: nn.Sequential(nn.Conv2d(4, 4, 1, groups=2))
+    with pytest.raises(ValueError, match="without bias and groups"):
+        family_of("sfsc", mobilenet)
+
+
+def test_tasks_describe_themselves_without_their_data() -> None:
+    described = [TASKS[name](3, 1, None).describe() for name in TASKS]
+    assert all(d["steps"] == 3 and d["seed"] == 1 for d in described)
+    assert len({str(d) for d in described}) == len(TASKS)
+
+
+def test_the_pretrained_backbone_has_its_own_images_and_learning_rates(tmp_path: Path) -> None:
+    """From a file of weights as ImageNet's would be."""
+    weights = tmp_path / "mobilenet.pt"
+    torch.save(timm.create_model("mobilenetv2_100", num_classes=0).state_dict(), weights)
+    asked = []
+
+    def smaller(split: str, size: int, **arguments: object) -> few_glyphs.FewGlyphs:
+        asked.append(size)
+        return few_glyphs.FewGlyphs(split, **arguments)
+
+    mobilenet = MobileNetTask(1, 0, weights, smaller)
+    images, labels = next(mobilenet.batches("one"))
+    assert images.shape == (48, 3, 32, 32)
+    assert mobilenet.test[0][0].shape == (3, 32, 32)
+    assert asked == [64, 64]
+    model, loss_func = prunnet.make_prunable(mobilenet.network()), mobilenet.loss()
+    groups = mobilenet.optimizer(model, loss_func).param_groups
+    scores = {id(score) for score in prunnet.score_parameters(model)}
+    assert scores < {id(parameter) for parameter in groups[1]["params"]}
+    assert [group["lr"] for group in groups] == [2e-3, 1e-2, 1e-1]
+    assert loss_func(model(images[:4]), labels[:4]).isfinite()
+    narrow = mobilenet.network(0.2**0.5)
+    size = images.shape[1:]
+    assert count_macs(narrow, size) < 0.4 * count_macs(model, size)

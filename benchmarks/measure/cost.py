@@ -1,0 +1,75 @@
+"""What a training costs: time against dense steps of the same process, and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tasks import Task
+
+STEPS = 5
+"""Dense steps taken before, and as many after a training."""
+
+
+def measured(run: Callable[[], None], task: Task) -> dict[str, Any]:
+    """Runs a training.
+
+    Returns:
+        ``seconds`` of processor time, which other processes disturb less than the clock's;
+        ``dense_step_s``, the median of a plain network's steps before and after; ``peak_mib``, the
+        process's peak memory while it ran, and ``start_mib``, what it held before.
+    """
+    with torch.random.fork_rng():
+        steps = _dense_steps(task)
+    start_mib = _forget_peak()
+    start = time.process_time()
+    run()
+    seconds = time.process_time() - start
+    peak_mib = _memory("VmHWM")
+    with torch.random.fork_rng():
+        steps += _dense_steps(task)
+    return {
+        "steps": task.recipe.steps,
+        "seconds": round(seconds, 2),
+        "dense_step_s": round(statistics.median(steps), 5),
+        "start_mib": round(start_mib, 1),
+        "peak_mib": round(peak_mib, 1),
+    }
+
+
+def _dense_steps(task: Task) -> list[float]:
+    """Seconds of each of some training steps of the dense network, the first ones left out."""
+    network, loss_func = task.network(), task.loss()
+    optimizer = task.optimizer(network, loss_func)
+    images = task.example(task.recipe.batch_size)
+    labels = task.train.labels[: len(images)]
+    seconds = []
+    for _ in range(2 + STEPS):
+        start = time.process_time()
+        optimizer.zero_grad()
+        loss_func(network(images), labels).backward()
+        optimizer.step()
+        seconds.append(time.process_time() - start)
+    return seconds[2:]
+
+
+def _forget_peak() -> float:
+    """Lets the peak start anew from what is held now, and returns that in MiB."""
+    with contextlib.suppress(OSError):  # the peak then counts from the start of the process
+        Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
+
+
+def _memory(name: str) -> float:
+    """A line of the kernel's account of this process, in MiB; 0 where there is none."""
+    status = Path("/proc/self/status")
+    text = status.read_text() if status.exists() else ""
+    found = re.search(rf"{name}:\s+(\d+)", text)
+    return int(found[1]) / 1024 if found else 0.0

@@ -1,0 +1,112 @@
+"""The library's defaults with one factor changed at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from methods.method import Method
+from methods.norm_statistics import Norms
+from methods.prunable import prunnet_method
+from methods.settings import Settings
+
+
+def _numbers(name: str, *values: float) -> dict[str, dict[str, Any]]:
+    """Values of a setting, the default's among them."""
+    every = sorted({*map(float, values), getattr(Settings(), name)})
+    return {f"{value:g}": {name: value} for value in every}
+
+
+FACTORS: dict[str, dict[str, dict[str, Any]]] = {
+    "initial scores": {
+        "magnitude": {"initial_scores": "magnitude"},
+        "uniform": {"initial_scores": "uniform"},
+    },
+    "scores": {
+        "learned": {"scores": "learned"},
+        "magnitude of the weights": {"scores": "magnitude"},
+        "frozen as they start": {"scores": "frozen"},
+    },
+    "loss space": {
+        "logit": {"space": "logit"},
+        "embedding": {"space": "embedding"},
+        "both": {"space": "both"},
+    },
+    "alignment": _numbers("alignment", 0, 1, 10, 100),
+    "shared parameters": {"sum": {"shared": "sum"}, "dense": {"shared": "dense"}},
+    "projection": {
+        "sequential": {"integration": "ConflictAware", "projection": "sequential"},
+        "last": {"integration": "ConflictAware", "projection": "last"},
+        "none": {"integration": "Sum"},
+    },
+    "alpha": _numbers("alpha", 0, 0.5, 1, 4),
+    "rows": {"filters": {"per_filter": True}, "whole tensors": {"per_filter": False}},
+    "norm statistics": {norms: {"norms": norms} for norms in
+                        ("own", "calibrated", "interpolated", "dense")},
+    "trained capacities": {
+        "20": {"capacities": (0.2,)},
+        "20, 60": {"capacities": (0.6, 0.2)},
+        "20, 40, 60, 80": {"capacities": (0.8, 0.6, 0.4, 0.2)},
+        "10, 20, 40, 60, 80": {"capacities": (0.8, 0.6, 0.4, 0.2, 0.1)},
+        "10, 30, 50, 70, 90": {"capacities": (0.9, 0.7, 0.5, 0.3, 0.1)},
+    },
+    "capacities per step": {
+        "fixed": {"drawn": 0},
+        "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3},
+        "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1},
+    },
+    "granularity": {
+        "weight": {"granularity": "weight"},
+        "channel": {"granularity": "channel"},
+        "channel, multiples of 8": {"granularity": "channel", "round_to": 8},
+    },
+}  # fmt: skip
+"""Factor -> value -> the settings that it changes. One value of each is a method of its own."""
+
+BASES = {
+    "prunnet-default": Settings(),
+    "prunnet-channel": replace(Settings(), granularity="channel"),
+}
+"""What a factor is changed of: the defaults at either granularity."""
+
+
+def values_of(factor: str, base: str) -> dict[str, str]:
+    """The values that a factor can take of a base, and the method by which it has each."""
+    if factor == "granularity" and base != "prunnet-default":
+        return {}
+    return {value: name_of(factor, value, base) for value in FACTORS[factor]}
+
+
+def name_of(factor: str, value: str, base: str = "prunnet-default") -> str:
+    """The method by which a factor has a value: a base, or one named after them."""
+    changes = FACTORS[factor][value]
+    if changes.get("norms", "own") == "own":
+        for name, settings in BASES.items():
+            if settings == _settings(changes, base):
+                return name
+    prefix = "" if base == "prunnet-default" else "channel-"
+    return f"{prefix}{factor}={value}".replace(",", "").replace(" ", "-")
+
+
+def ablations(base: str) -> dict[str, Method]:
+    """Every variant of a base that is no base itself, by name."""
+    return {
+        name: _method(factor, value, base)
+        for factor in FACTORS
+        for value, name in values_of(factor, base).items()
+        if name not in BASES
+    }
+
+
+def _method(factor: str, value: str, base: str) -> Method:
+    changes = FACTORS[factor][value]
+    norms: Norms = changes.get("norms", "own")
+    others = norms != "own" or factor in ("trained capacities", "capacities per step")
+    summary = f"{base} with {factor}: {value}."
+    settings = _settings(changes, base)
+    return prunnet_method(settings, summary, norms=norms, only_trained=not others)
+
+
+def _settings(changes: Mapping[str, Any], base: str) -> Settings:
+    return replace(BASES[base], **{k: v for k, v in changes.items() if k != "norms"})

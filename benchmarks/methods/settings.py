@@ -1,0 +1,87 @@
+"""Everything that a training of a prunable network may vary, the library's defaults by default."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torchjd.aggregation as torchjd
+
+import prunnet_pml as prunnet
+from prunnet_pml.network import TRAINED_CAPACITIES
+
+TORCHJD: dict[str, Callable[[], Any]] = {
+    "PCGrad": torchjd.PCGrad,
+    "UPGrad": torchjd.UPGrad,
+    "MGDA": torchjd.MGDA,
+    "CAGrad": lambda: torchjd.CAGrad(c=0.5),
+    "IMTL-G": torchjd.IMTLG,
+    "AlignedMTL": torchjd.AlignedMTL,
+}
+"""TorchJD's aggregators that stand in for the library's integrator."""
+
+
+def _default(function: Callable[..., Any], name: str) -> Any:  # noqa: ANN401
+    return inspect.signature(function).parameters[name].default
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One way to train a prunable network; what is not said is as the library does it.
+
+    Attributes:
+        granularity: Of ``make_prunable``.
+        round_to: Of ``make_prunable``.
+        initial_scores: Of ``make_prunable``.
+        capacities: Trained in every step, beside the dense network.
+        drawn: How many more capacities are trained in a step, drawn evenly from [0.1, 1).
+        scores: ``"learned"``; ``"frozen"``, as they start; ``"magnitude"``, those of the weights
+            after every step.
+        compatible: Whether subnetworks meet the dense network's class weights, by
+            ``CompatibleLoss``; else the plain loss of every capacity is trained.
+        space: Of ``CompatibleLoss``.
+        alignment: Of ``CompatibleLoss``.
+        integration: ``"ConflictAware"``, ``"Sum"``, or one of TorchJD's aggregators.
+        projection: Of ``ConflictAware``.
+        alpha: Of ``ConflictAware``.
+        per_filter: Of ``ConflictAware``.
+        epsilon: Of ``ConflictAware``.
+        shared: Of ``ConflictAwareOptimizer``.
+    """
+
+    granularity: str = _default(prunnet.make_prunable, "granularity")
+    round_to: int | None = _default(prunnet.make_prunable, "round_to")
+    initial_scores: str = _default(prunnet.make_prunable, "initial_scores")
+    capacities: tuple[float, ...] = tuple(sorted(TRAINED_CAPACITIES, reverse=True))
+    drawn: int = 0
+    scores: str = "learned"
+    compatible: bool = True
+    space: str = _default(prunnet.CompatibleLoss, "space")
+    alignment: float = _default(prunnet.CompatibleLoss, "alignment")
+    integration: str = "ConflictAware"
+    projection: str = _default(prunnet.ConflictAware, "projection")
+    alpha: float = _default(prunnet.ConflictAware, "alpha")
+    per_filter: bool = _default(prunnet.ConflictAware, "per_filter")
+    epsilon: float = _default(prunnet.ConflictAware, "epsilon")
+    shared: str = _default(prunnet.ConflictAwareOptimizer, "shared")
+
+    def describe(self) -> dict[str, Any]:
+        """All of them, as JSON gives them back."""
+        return {**asdict(self), "capacities": list(self.capacities)}
+
+    def integrator(self) -> Any:  # noqa: ANN401
+        """What ``ConflictAwareOptimizer`` takes."""
+        if self.integration in TORCHJD:
+            return TORCHJD[self.integration]()
+        if self.integration == "Sum":
+            return prunnet.Sum()
+        return prunnet.ConflictAware(self.projection, self.alpha, self.per_filter, self.epsilon)
+
+
+PAPER = Settings(
+    initial_scores="uniform", alignment=0.0, alpha=0.5, epsilon=1e-8, shared="dense",
+    projection="sequential",
+)  # fmt: skip
+"""As published."""

@@ -1,0 +1,1 @@
+"""The pages of docs/ whose numbers come from JSON, one module each."""

@@ -1,0 +1,60 @@
+"""docs/benchmarks.md: what training, pruning and evaluating cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pages.not_yet import NOT_YET
+from results import read_results
+
+
+def costs_page() -> str:
+    """The page, as it should be for the results that are there."""
+    return (
+        "# What it costs\n\n"
+        "Each figure is a ratio within one run, on one thread of a CPU; written by "
+        "`benchmarks/tables.py` from\nthe JSON that the scripts named below leave in "
+        "`benchmarks/results/`.\n\n"
+        f"{_step(read_results('step'))}\n{_prune(read_results('prune'))}\n"
+        f"{_evaluate(read_results('evaluate'))}"
+    )
+
+
+def _step(results: dict[str, Any]) -> str:
+    lines = [
+        "## A training step (`benchmarks/step.py`)\n",
+        "One step of the dense network and four subnetworks, against five steps of the same dense "
+        "network\n(target: at most 1.10), and peak memory, against 1.1 x (dense peak + five sets "
+        "of gradients).\n",
+        "| network | batch | pixels | time / five dense steps | min to max | peak / dense | "
+        "peak / target |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {name} | {r['batch']} | {r['pixels']} | {r['ratio']:.3f} | "
+        f"{r['ratio_min']:.3f} to {r['ratio_max']:.3f} | {r['peak_over_dense']:.2f} | "
+        f"{r['peak_over_target']:.2f} |"
+        for name, r in results["networks"].items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _prune(results: dict[str, Any]) -> str:
+    times = ", ".join(f"{float(c):.0%}: {s:.2f} s" for c, s in results["median_s"].items())
+    return (
+        "## Pruning (`benchmarks/prune.py`)\n\n"
+        f"{results['network']} from prunable to plain, processor time: {times} (target: under 1 s)."
+        "\n"
+    )
+
+
+def _evaluate(results: dict[str, Any]) -> str:
+    heading = "## The full matrix (`benchmarks/evaluate.py`)\n\n"
+    if not results:
+        return heading + NOT_YET
+    return (
+        f"{heading}`evaluate` with {results['network']} on {results['images']} images of "
+        f"{results['pixels']} px, five capacities against\nfive, over five embedding passes alone: "
+        f"{results['ratio']:.3f} ({results['ratio_min']:.3f} to {results['ratio_max']:.3f}; "
+        "target: at most 1.10).\n"
+    )

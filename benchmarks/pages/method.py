@@ -1,0 +1,91 @@
+"""docs/method.md: what was measured of the methods, between marks in a page written by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from drawings.picture import Picture
+from methods import METHODS
+from pages.ablations_table import ablations_table
+from pages.findings import FINDINGS
+from pages.method_pictures import pictures_of
+from pages.methods_table import methods_table
+from pages.not_yet import NOT_YET
+from pages.sizes_table import sizes_table
+from pages.targets import targets_table
+from pages.untrained_table import untrained_table
+from study_results import Runs
+
+Study = Mapping[str, Mapping[str, Runs]]
+
+TASKS = {
+    "glyphs": "Glyphs",
+    "fashion-mnist": "Fashion-MNIST",
+    "glyphs-mobilenet": "Glyphs, MobileNetV2",
+}
+_BLOCK = re.compile(r"(<!-- ([\w-]+): by benchmarks/tables.py -->\n).*?(<!-- end of \2 -->)", re.S)
+
+
+def method_page(page: str, study: Study) -> str:
+    """The page with the results that there are between its marks."""
+    blocks = {
+        "findings": _findings(study),
+        **{data: _task(data, study.get(data, {})) for data in TASKS},
+        "untrained": _by_task(study, untrained_table),
+        "speed": _by_task(study, sizes_table) + _pictures(study, "speed"),
+        "ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
+        "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
+        "targets": _by_task(study, lambda methods: targets_table(methods, set(METHODS))),
+    }
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n{found[3]}", page)
+
+
+def method_pictures(study: Study) -> dict[str, Picture]:
+    """Its pictures."""
+    return {
+        name: picture
+        for data in TASKS
+        for name, picture in pictures_of(data, study.get(data, {})).items()
+    }
+
+
+def _findings(study: Study) -> str:
+    found = [text for finding in FINDINGS if (text := finding(study.get("glyphs", {})))]
+    return "".join(f"- {text}\n" for text in found) or NOT_YET
+
+
+def _task(data: str, methods: Mapping[str, Runs]) -> str:
+    if not set(methods) & set(METHODS):
+        return NOT_YET
+    recipe = next(iter(methods.values())).documents[0]["recipe"]
+    about = (
+        f"Backbone {recipe['backbone']}; {recipe['steps']} steps of {recipe['batch_size']} images "
+        f"of {recipe['image_size']} px."
+    )
+    rows = methods_table(methods, METHODS)
+    return f"{about}\n\n{rows}" + "".join(
+        _pictures({data: methods}, kind) for kind in ("capacity", "matrices")
+    )
+
+
+def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str:
+    """The tables of all tasks that have rows, one below the other."""
+    tables = {data: table_of(study[data]) for data in TASKS if data in study}
+    found = [f"{TASKS[data]}:\n\n{rows}" for data, rows in tables.items() if rows.count("\n") > 2]
+    return "\n".join(found) or NOT_YET
+
+
+def _pictures(study: Study, kind: str) -> str:
+    titles = {
+        "capacity": "Recall@1 in the dense gallery against the query's capacity",
+        "matrices": "Recall@1 of every query capacity in the gallery of every capacity",
+        "speed": "Recall@1 against multiplications and milliseconds",
+    }
+    return "".join(
+        f"\n![{titles[kind]}, {TASKS[data]}]({name})\n"
+        for data in TASKS
+        for name in pictures_of(data, study.get(data, {}))
+        if name.endswith(f"{kind}.png")
+    )

@@ -1,0 +1,65 @@
+"""The pictures of docs/method.md, by the names of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from drawings.curves import SELF_ONLY, draw_curves
+from drawings.matrices import draw_matrices
+from drawings.picture import Picture
+from pages.sizes_table import COMPARED
+from study_results import RECALL, Runs
+
+DRAWN = (
+    "prunnet-default", "prunnet-channel", "prunnet-published", "joint", "sfsc", "asymmetric",
+    "bct-per-size", "magnitude-pruning", "torch-pruning", "independent",
+)  # fmt: skip
+
+
+def pictures_of(data: str, methods: Mapping[str, Runs]) -> dict[str, Picture]:
+    """The pictures of one task that can be drawn."""
+    found = {}
+    names = [name for name in DRAWN if name in methods]
+    if names:
+        panels = {"query capacity, %": _curves(methods, names, lambda _, c: 100 * c)}
+        found[f"method-{data}-capacity.png"] = Picture(panels, draw_curves)
+        matrices = {name: _matrix(methods[name]) for name in names}
+        found[f"method-{data}-matrices.png"] = Picture(matrices, draw_matrices)
+    names = [name for name in COMPARED if name in methods]
+    if names:
+        panels = {
+            "MACs, share of the dense network": _curves(
+                methods, names, lambda runs, c: runs.share(c, "macs")
+            ),
+            "milliseconds for a batch of 32": (
+                _curves(methods, names, lambda runs, c: _milliseconds(methods, runs, c))
+            ),
+        }
+        found[f"method-{data}-speed.png"] = Picture(panels, draw_curves)
+    return found
+
+
+def _curves(
+    methods: Mapping[str, Runs], names: Iterable[str], x: Callable[[Runs, float], float]
+) -> dict[str, list[list[float]]]:
+    curves = {}
+    for name in names:
+        runs = methods[name]
+        points = []
+        for capacity in runs.capacities:
+            cell = runs.cell(capacity, capacity if name in SELF_ONLY else 1.0)
+            point = [x(runs, capacity), sum(cell) / len(cell), min(cell), max(cell)]
+            points.append([round(number, 4) for number in point])
+        curves[name] = points
+    return curves
+
+
+def _milliseconds(methods: Mapping[str, Runs], runs: Runs, capacity: float) -> float:
+    """What a network would take where the dense one takes the fastest run's time."""
+    fastest = min(other.member(1.0, "milliseconds") for other in methods.values())
+    return fastest * runs.member(capacity, "latency")
+
+
+def _matrix(runs: Runs) -> dict[str, object]:
+    matrix = sum(100 * m[RECALL] for m in runs.matrices) / len(runs.matrices)
+    return {"capacities": list(runs.capacities), "values": matrix.round(2).tolist()}

@@ -1,0 +1,78 @@
+"""What the default recipe and granularity "channel" are to reach, and whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from pages.numbers import table
+from pages.untrained_table import BETWEEN, gap
+from study_results import Runs
+
+Target = tuple[str, float, float]
+"""What should be at least how much: name, value, bound."""
+
+
+def targets_table(methods: Mapping[str, Runs], others: set[str]) -> str:
+    """A row a target, those that are missed with it.
+
+    Args:
+        methods: The runs of one task.
+        others: The methods that the default is compared with.
+    """
+    rows = [
+        [name, f"{value:.1f}", f"{bound:.1f}", "yes" if value >= bound else "**no**"]
+        for name, value, bound in [*_default(methods, others), *_channel(methods)]
+    ]
+    return table(["target", "found", "at least", "met"], rows)
+
+
+def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
+    if "prunnet-default" not in methods:
+        return
+    runs = methods["prunnet-default"]
+    rivals = [methods[n] for n in sorted(others) if n in methods and n != "prunnet-default"]
+    for capacity in (1.0, 0.8, 0.6, 0.4, 0.2):
+        for gallery, kind in {1.0: "to dense", capacity: "self"}.items():
+            name = f"default, {capacity:.0%} {kind}: the best other method less half a point"
+            best = max((rival.mean(capacity, gallery) for rival in rivals), default=0.5)
+            yield name, runs.mean(capacity, gallery), best - 0.5
+    dense = runs.mean(1.0, 1.0)
+    yield "default, 20% to dense: 0.95 x dense self", runs.mean(0.2, 1.0), 0.95 * dense
+    if "independent" in methods:
+        alone = methods["independent"].mean(1.0, 1.0)
+        yield "default, dense self: a network trained alone", dense, alone
+    for capacity in BETWEEN:
+        value = runs.mean(capacity, 1.0)
+        middle = value - gap(runs, capacity)
+        yield (
+            f"default, {capacity:.0%} untrained: between its neighbours, less 1",
+            value,
+            middle - 1,
+        )
+
+
+def _channel(methods: Mapping[str, Runs]) -> Iterator[Target]:
+    if "prunnet-channel" not in methods:
+        return
+    runs = methods["prunnet-channel"]
+    dense = runs.mean(1.0, 1.0)
+    yield "channel, 40% to dense: 0.97 x dense self", runs.mean(0.4, 1.0), 0.97 * dense
+    yield "channel, 20% to dense: 0.93 x dense self", runs.mean(0.2, 1.0), 0.93 * dense
+    if "independent" in methods:
+        alone = methods["independent"].mean(1.0, 1.0)
+        yield "channel, dense self: a network trained alone", dense, alone
+    if "sfsc" in methods:
+        for capacity in (0.8, 0.6, 0.4, 0.2):
+            name = f"channel at the MACs of slimmable {capacity:.0%}, to dense: slimmable"
+            share = methods["sfsc"].share(capacity, "macs")
+            yield name, _at_macs(runs, share), methods["sfsc"].mean(capacity, 1.0)
+
+
+def _at_macs(runs: Runs, share: float) -> float:
+    """Recall@1 in the dense gallery at a share of the MACs, between what was measured."""
+    points = sorted((runs.share(c, "macs"), runs.mean(c, 1.0)) for c in runs.capacities)
+    for (low, below), (high, above) in pairwise(points):
+        if low <= share <= high:
+            return below + (above - below) * (share - low) / (high - low)
+    return points[0][1] if share < points[0][0] else points[-1][1]

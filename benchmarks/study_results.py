@@ -1,0 +1,95 @@
+"""What the study found, over the seeds that there are."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import results
+from prunnet_pml.evaluation import CompatibilityMatrix
+
+RECALL, MAP = "recall_at_1", "mean_average_precision_at_r"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one method on one task, one a seed.
+
+    Attributes:
+        documents: Their JSON.
+    """
+
+    documents: list[dict[str, Any]]
+
+    @cached_property
+    def matrices(self) -> list[CompatibilityMatrix]:
+        """Their matrices."""
+        return [CompatibilityMatrix.from_json(json.dumps(d["matrix"])) for d in self.documents]
+
+    @property
+    def capacities(self) -> tuple[float, ...]:
+        """What was measured, largest first."""
+        return self.matrices[0].query_capacities
+
+    def cell(self, query: float, gallery: float, metric: str = RECALL) -> list[float]:
+        """One cell of the matrix in percent, by seed; none if it was not measured."""
+        if not {query, gallery} <= set(self.capacities):
+            return []
+        return [100 * matrix.value(metric, query, gallery) for matrix in self.matrices]
+
+    def mean(self, query: float, gallery: float, metric: str = RECALL) -> float:
+        """The same in the mean over the seeds."""
+        return statistics.mean(self.cell(query, gallery, metric))
+
+    def member(self, capacity: float, name: str) -> float:
+        """A number of one network, see :mod:`measure.members`; the median over the seeds."""
+        found = [document["members"][f"{capacity:g}"][name] for document in self.documents]
+        return float(statistics.median(found))
+
+    def share(self, capacity: float, name: str) -> float:
+        """The same in units of the dense network's."""
+        return self.member(capacity, name) / self.member(1.0, name)
+
+    @property
+    def cost(self) -> float:
+        """Of all trainings together, in trainings of the dense network; the median over seeds."""
+        return statistics.median(
+            sum(t["seconds"] / (t["steps"] * t["dense_step_s"]) for t in document["trainings"])
+            for document in self.documents
+        )
+
+    @property
+    def memory(self) -> float:
+        """MiB that the hungriest training added to its process; the median over the seeds."""
+        return statistics.median(
+            max(t["peak_mib"] - t["start_mib"] for t in document["trainings"])
+            for document in self.documents
+        )
+
+
+def read_study() -> dict[str, dict[str, Runs]]:
+    """Task -> method -> runs, for all results that there are.
+
+    Raises:
+        ValueError: If results of one task were made with different budgets.
+    """
+    study: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for file in sorted((results.FOLDER / "study").glob("*/*.json")):
+        document = json.loads(file.read_text(encoding="utf-8"))
+        methods = study.setdefault(document["data"], {})
+        methods.setdefault(document["method"], []).append(document)
+    for data, methods in study.items():
+        budgets = {
+            json.dumps({k: v for k, v in d["recipe"].items() if k not in ("settings", "seed")})
+            for documents in methods.values()
+            for d in documents
+        }
+        if len(budgets) > 1:
+            raise ValueError(f"Results of {data} should be of one budget. Found {budgets}.")
+    return {
+        data: {method: Runs(documents) for method, documents in methods.items()}
+        for data, methods in study.items()
+    }

@@ -1,0 +1,154 @@
+"""Pages and pictures of the study, from made-up results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+TEN = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+FIVE = (1.0, 0.8, 0.6, 0.4, 0.2)
+PAGE = "".join(
+    f"## {name}\n<!-- {name}: by benchmarks/tables.py -->\nold\n<!-- end of {name} -->\n"
+    for name in ("findings", "glyphs", "untrained", "speed", "ablations", "targets")
+)
+
+
+def made_up(
+    method: str, seed: int, value: float, capacities: tuple[float, ...] = TEN
+) -> dict[str, Any]:
+    """A result in which every cell is ``value`` times the smaller capacity's square root."""
+    rows = [[value * min(q, g) ** 0.5 for g in capacities] for q in capacities]
+    sizes = {
+        f"{c:g}": {
+            "parameters": 100, "nonzero": 100 * c, "macs": 200 * c, "milliseconds": 8 * c,
+            "latency": c,
+        }
+        for c in capacities
+    }  # fmt: skip
+    training = {"steps": 10, "seconds": 6.0, "dense_step_s": 0.1, "start_mib": 50, "peak_mib": 75}
+    return {
+        "data": "glyphs", "seed": seed, "method": method,
+        "recipe": {
+            "backbone": "resnet10", "steps": 10, "batch_size": 4, "image_size": 8, "seed": seed,
+            "settings": {"of": method},
+        },
+        "trainings": [training],
+        "members": sizes,
+        "matrix": {
+            "query_capacities": capacities, "gallery_capacities": capacities, "k": 8,
+            "values": {"recall_at_1": rows, "mean_average_precision_at_r": rows},
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def study(benchmarks: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """A folder of made-up results: the default twice, five other methods, two variants."""
+    import results
+    import study_results
+    from drawings import picture
+    from pages import method
+
+    made = [
+        made_up("prunnet-default", 0, 0.70),
+        made_up("prunnet-default", 1, 0.72),
+        made_up("prunnet-channel", 0, 0.68),
+        made_up("magnitude-pruning", 0, 0.3),
+        made_up("sfsc", 0, 0.6, FIVE),
+        made_up("independent", 0, 0.73, FIVE),
+        made_up("alpha=0", 0, 0.69, FIVE),
+        made_up("norm-statistics=dense", 0, 0.01),
+    ]
+
+    def write(document: dict[str, Any]) -> None:
+        file = tmp_path / "study" / "glyphs" / f"{document['method']}-{document['seed']}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(document))
+
+    for document in made:
+        write(document)
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    return SimpleNamespace(
+        read=study_results.read_study, method=method, write=write, picture=picture, folder=tmp_path
+    )
+
+
+def block(page: str, name: str) -> str:
+    return page.partition(f"<!-- {name}: ")[2].partition("<!-- end of ")[0]
+
+
+def test_a_row_is_the_mean_and_the_spread_over_the_seeds(study: SimpleNamespace) -> None:
+    page = study.method.method_page(PAGE, study.read())
+    rows = block(page, "glyphs")
+    assert "| `prunnet-default` | 2 | 71.0 ± 1.0 | 63.5 ± 0.9 |" in rows
+    assert "| `sfsc` | 1 | 60.0 |" in rows
+    assert "| 6.0 | 25 |" in rows  # 6 s for what takes 10 x 0.1 s; 75 - 50 MiB
+    assert rows.index("`magnitude-pruning`") < rows.index("`sfsc`") < rows.index("`independent`")
+    assert "old" not in page
+
+
+def test_factors_show_the_default_beside_what_was_changed(study: SimpleNamespace) -> None:
+    rows = block(study.method.method_page(PAGE, study.read()), "ablations").splitlines()
+    alpha = [row for row in rows if row.startswith("| alpha")]
+    assert alpha[0].startswith("| alpha | 0 | 1 | 69.0")
+    assert alpha[1].startswith("| alpha | **0.5** | 2 | 71.0 ± 1.0")
+    assert not any(row.startswith("| projection") for row in rows)  # nothing else was measured
+
+
+def test_untrained_capacities_are_told_from_the_middle_of_their_neighbours(
+    study: SimpleNamespace,
+) -> None:
+    rows = block(study.method.method_page(PAGE, study.read()), "untrained")
+    found, between = 71 * 0.9**0.5, 71 * (1 + 0.8**0.5) / 2
+    assert f"| `prunnet-default` | {found:.1f} ± 0.9 ({found - between:+.1f})" in rows
+
+
+def test_sizes_are_shares_of_the_dense_network(study: SimpleNamespace) -> None:
+    rows = block(study.method.method_page(PAGE, study.read()), "speed")
+    expected = "| `prunnet-channel` | 20% | 1.00 | 0.20 | 0.20 | 0.20 | 30.4 | 30.4 | 0.447 |"
+    assert expected in rows
+    assert "| `independent` | 20% | 1.00 | 0.20 | 0.20 | 0.20 | - | 32.6 | - |" in rows
+
+
+def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
+    rows = block(study.method.method_page(PAGE, study.read()), "targets").splitlines()
+    by_name = {row.split(" | ")[0].removeprefix("| "): row for row in rows}
+    assert by_name["default, dense self: a network trained alone"].endswith(
+        "71.0 | 73.0 | **no** |"
+    )
+    name = "channel at the MACs of slimmable 40%, to dense: slimmable"
+    assert by_name[name].endswith("| 43.0 | 37.9 | yes |")
+
+
+def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
+    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    assert "finds 31.8 in the dense gallery" in text
+    assert "find 0.4." in text
+    assert "The recipe" not in text  # two of its three methods are missing
+    assert study.method.method_page(PAGE, {}).count("Not measured yet.") == 6
+
+
+def test_pictures_know_when_their_numbers_have_changed(study: SimpleNamespace) -> None:
+    pictures = study.method.method_pictures(study.read())
+    assert set(pictures) == {
+        f"method-glyphs-{kind}.png" for kind in ("capacity", "matrices", "speed")
+    }
+    for name, picture in pictures.items():
+        assert not study.picture.is_current(study.folder / name, picture)
+        study.picture.write_picture(study.folder / name, picture)
+        assert study.picture.is_current(study.folder / name, picture)
+    study.write(made_up("prunnet-default", 0, 0.71))
+    for name, picture in study.method.method_pictures(study.read()).items():
+        assert not study.picture.is_current(study.folder / name, picture)
+
+
+def test_results_of_different_budgets_do_not_mix(study: SimpleNamespace) -> None:
+    longer = made_up("joint", 0, 0.7)
+    longer["recipe"]["steps"] = 20
+    study.write(longer)
+    with pytest.raises(ValueError, match="of one budget"):
+        study.read()
