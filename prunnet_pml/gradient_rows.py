@@ -37,7 +37,8 @@ class GradientRows:
     def make_room(self, index: int) -> None:
         """Frees what gradient ``index`` was before it retired: the next one may lie there."""
         for rows in self._retired:
-            rows[index] = None
+            if index < len(rows):
+                rows[index] = None
 
     def add(self, parameter: nn.Parameter, index: int, count: int, gradient: Tensor) -> None:
         """Adds gradient ``index`` of ``count``; who calls must not use ``gradient`` any more."""
@@ -60,7 +61,7 @@ class GradientRows:
             [torch.zeros_like(parameter) if row is None else row for row in self._rows[parameter]]
             for parameter in integrated
         ]
-        results = integrator(gradients, generator)
+        results = integrator(gradients, generator) if gradients else []
         for parameter, result in zip(integrated, results, strict=True):
             parameter.grad = result
         for parameter, rows in self._rows.items():

@@ -306,6 +306,7 @@ def test_an_optimizer_that_misses_the_scores() -> None:
         ({"shared": "none"}, r"`shared` should be 'dense' or 'sum'\. Found 'none'\."),
         ({"integration": "sum"}, r"`integration` should be an Integrator or .* Found 'sum'\."),
         ({"seed": "zero"}, r"`seed` should be an integer\. Found 'zero'\."),
+        ({"dense_steps": -1}, r"`dense_steps` should be an integer from 0 on\. Found -1\."),
     ],
 )
 def test_a_bad_argument_of_the_optimizer(arguments: dict, message: str) -> None:

@@ -92,6 +92,15 @@ def assert_gradients(task: Task, expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
+def run_through(task: Task, optimizer: ConflictAwareOptimizer, images: Tensor) -> list[float]:
+    """The capacities of one loop."""
+    ran = []
+    for capacity in optimizer.capacities():
+        ran.append(capacity)
+        task.loss(images).backward()
+    return ran
+
+
 def test_the_loop_goes_through_the_capacities_and_ends_dense(task: Task) -> None:
     optimizer = task.optimizer()
     [images] = batches(1)
@@ -229,6 +238,32 @@ def test_a_loop_that_was_left_leaves_a_dense_network_and_no_rows(
     task.loop(optimizer, other)
     torch.testing.assert_close(task.model.conv1.scores.grad, sum(by_hand["model.conv1.scores"]))
     optimizer.step()
+
+
+def test_dense_steps_are_those_of_the_plain_optimizer(task: Task) -> None:
+    plain = copy.deepcopy(task)
+    inner = torch.optim.SGD(plain.parameters(), lr=0.1)
+    optimizer = task.optimizer(dense_steps=2)
+    for images in batches(2):
+        inner.zero_grad()
+        plain.loss(images).backward()
+        inner.step()
+        assert run_through(task, optimizer, images) == [1.0]
+        optimizer.step()
+        assert_equal_states(task, plain.state_dict())
+    assert run_through(task, optimizer, images) == [*CAPACITIES]
+
+
+def test_dense_steps_are_counted_on_after_resuming(task: Task) -> None:
+    optimizer = task.optimizer(dense_steps=2)
+    [images] = batches(1)
+    task.loop(optimizer, images)
+    optimizer.step()
+    resumed = task.optimizer(dense_steps=2)
+    resumed.load_state_dict(optimizer.state_dict())
+    assert run_through(task, resumed, images) == [1.0]
+    resumed.step()
+    assert run_through(task, resumed, images) == [*CAPACITIES]
 
 
 def test_groups_keep_their_learning_rates(task: Task) -> None:

@@ -149,10 +149,10 @@ class PrunableTrainerMixin(BaseTrainer):
                 "`freeze_these` should name no prunable network, nor what a ConflictAwareOptimizer "
                 f"is called after: no capacity would be trained. Found {sorted(frozen)}."
             )
-        settings = {(trained_capacities(o.model), o.shared) for o in optimizers}
+        settings = {(trained_capacities(o.model), o.shared, o.dense_steps) for o in optimizers}
         if len(settings) > 1:
             raise ValueError(
-                "`optimizers` should agree in trained capacities and `shared`. "
+                "`optimizers` should agree in trained capacities, `shared` and `dense_steps`. "
                 f"Found {sorted(settings)}."
             )
 

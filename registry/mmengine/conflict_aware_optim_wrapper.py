@@ -41,6 +41,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         integration: Config of an integrator, or what ``ConflictAwareOptimizer`` takes.
         shared: As in ``ConflictAwareOptimizer``.
         seed: As in ``ConflictAwareOptimizer``.
+        dense_steps: As in ``ConflictAwareOptimizer``.
         bfloat16: Whether forwards run in bfloat16 autocast, on a CPU too.
         **kwargs: As of ``OptimWrapper``.
     """
@@ -54,6 +55,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         integration: Any = None,  # noqa: ANN401
         shared: Literal["dense", "sum"] = "sum",
         seed: int = 0,
+        dense_steps: int = 0,
         bfloat16: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -62,6 +64,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
             "integration": build(integration, TASK_UTILS),
             "shared": shared,
             "seed": seed,
+            "dense_steps": dense_steps,
         }
         self._resumed: dict[str, Any] = {}
         self.bfloat16 = bfloat16

@@ -461,7 +461,7 @@ def test_errors_say_what_to_change() -> None:
     with pytest.raises(ValueError, match=r"`freeze_these` should .* Found \['embedder'\]"):
         build(freeze_these=("embedder",), optimizers={"embedder_optimizer": optimizer})
     second = ConflictAwareOptimizer(sgd(other.parameters()), other)
-    with pytest.raises(ValueError, match="should agree in trained capacities and `shared`"):
+    with pytest.raises(ValueError, match="should agree in trained capacities, `shared`"):
         build(
             models={"trunk": trunk, "embedder": other},
             optimizers={"trunk_optimizer": optimizer, "embedder_optimizer": second},
