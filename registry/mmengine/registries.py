@@ -37,8 +37,8 @@ class ScopedRegistry(mmengine.Registry):
             return found
         hint = did_you_mean(key.removeprefix(f"{SCOPE}."), self.module_dict)
         raise ValueError(
-            f"`type` should be a {self.name} of the scope {SCOPE!r}, or of mmengine, which were "
-            f"searched. Found {key!r}.{hint}"
+            f"`type` should be among the {self.name}s of the scope {SCOPE!r}, or of mmengine, "
+            f"which were searched. Found {key!r}.{hint}"
         )
 
 
