@@ -176,6 +176,11 @@ def test_an_unknown_type_says_where_it_was_searched(name: str) -> None:
         searched.build({"type": name})
 
 
+def test_a_component_of_another_scope_is_not_answered_with_ours() -> None:
+    with pytest.raises(ValueError, match=r"Found 'mmpretrain\.ResNet'\.$"):
+        MODELS.build({"type": "mmpretrain.ResNet"})
+
+
 def test_an_unknown_backbone_part_is_not_hidden_by_mmengines_default_scope() -> None:
     config = {"type": "ConflictAwre"}
     with registry.DefaultScope.overwrite_default_scope("mmengine"):
@@ -185,7 +190,7 @@ def test_an_unknown_backbone_part_is_not_hidden_by_mmengines_default_scope() -> 
 
 
 def test_an_unknown_backbone_is_answered_with_the_nearest_names() -> None:
-    with pytest.raises(ValueError, match="Found 'test_resnett'; nearest are 'test_resnet'"):
+    with pytest.raises(ValueError, match=r"Found 'test_resnett'\. Did you mean 'test_resnet'"):
         build({"type": "timm", "name": "test_resnett"}, MODELS)
 
 
