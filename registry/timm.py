@@ -7,7 +7,6 @@ network of timm there is :func:`create_model`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from prunnet_pml.network import (
     make_prunable,
     set_capacity,
 )
+from prunnet_pml.registry.nearest_names import did_you_mean
 
 PREFIX = "prunnet_"
 """What stands before timm's name of a network."""
@@ -130,7 +130,7 @@ def check_name(model_name: str, pretrained_cfg: object = None) -> None:
         known = timm.list_models(exclude_filters=f"{PREFIX}*")
         raise ValueError(
             f"`model_name` should be a name in timm.list_models(), with or without {PREFIX!r} "
-            f"before it. Found {name!r}{_nearest(architecture, known)} of {len(known)} searched."
+            f"before it. Found {name!r}.{did_you_mean(architecture, known)}"
         )
     if pretrained_cfg:
         tag = pretrained_cfg if isinstance(pretrained_cfg, str) else ""
@@ -141,11 +141,6 @@ def check_name(model_name: str, pretrained_cfg: object = None) -> None:
             f"under: {', '.join(map(repr, published))}. Found {tag!r}. A checkpoint of your own "
             "is loaded by `checkpoint_path`."
         )
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, cutoff=0.5)
-    return f"; nearest are {', '.join(map(repr, near))}" if near else ", near to none"
 
 
 def _entry_point(

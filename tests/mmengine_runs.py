@@ -23,6 +23,10 @@ CAPACITIES = (1.0, 0.6, 0.3)
 ACCUMULATED = 2
 MAX_NORM = 0.5
 COMPARED_STEPS = 2
+GRANULARITIES = {
+    "weight": {},
+    "channel": {"model.granularity": "channel", "model.round_to": 2},
+}
 
 
 def config(folder: Path, **changes: Any) -> Config:  # noqa: ANN401
@@ -108,7 +112,7 @@ class GradientSpy(Hook):
                 self.seen[f"{step} {name}"] = parameter.grad.clone()
 
 
-def train_without_batch_norm(folder: str, world: int = 1) -> dict[str, Any]:
+def train_without_batch_norm(folder: str, granularity: str, world: int = 1) -> dict[str, Any]:
     """Gradients, final state and matrix of a training whose parts of a batch don't mix."""
     found = config(
         Path(folder),
@@ -119,6 +123,7 @@ def train_without_batch_norm(folder: str, world: int = 1) -> dict[str, Any]:
             "optim_wrapper.accumulative_counts": ACCUMULATED,
             "optim_wrapper.clip_grad": {"max_norm": MAX_NORM},
             "train_cfg.max_epochs": 1,
+            **GRANULARITIES[granularity],
         },
     )
     if world > 1:
@@ -136,6 +141,11 @@ def train_without_batch_norm(folder: str, world: int = 1) -> dict[str, Any]:
 if __name__ == "__main__":
     [given] = sys.argv[1:]
     join_processes()
-    seen = train_without_batch_norm(f"{given}/run", dist.get_world_size())
+    seen = {
+        granularity: train_without_batch_norm(
+            f"{given}/{granularity}", granularity, dist.get_world_size()
+        )
+        for granularity in GRANULARITIES
+    }
     torch.save(seen, f"{given}/{dist.get_rank()}.pt")
     dist.destroy_process_group()

@@ -5,29 +5,31 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from test_import import PACKAGES, ROOMS, ROOT, run_python, sources
 
 from prunnet_pml.registry.mmengine.bundled_configs import bundled_configs
 
-LIBRARIES = sysconfig.get_path("purelib")
+LIBRARIES = str(Path(torch.__file__).parents[1])  # where a .pth file may have led to
 
-LOOK = """
+PRUNNET = """
 import runpy, site, sys
-installed, libraries = sys.argv[1:]
+installed, libraries, *arguments = sys.argv[1:]
 sys.path[:0] = [installed, libraries]  # for the dependencies; what is installed there stays unread
 site.addsitedir(installed)             # reads the .pth file of an editable install
 import prunnet_pml
 from prunnet_pml.registry.mmengine.bundled_configs import bundled_configs, load_config
 print(prunnet_pml.__file__)
 print(*(load_config(name).model.type for name in bundled_configs()))
-sys.argv = ["prunnet", "configs"]
+sys.argv = ["prunnet", *arguments]
 runpy.run_module("prunnet_pml.cli", run_name="__main__")
 """
+FEW = ["--cfg-options", "train_cfg.max_epochs=1", "train_dataloader.num_batch_per_epoch=2"]
+FEW += ["val_dataloader.num_batch_per_epoch=1"]
 
 
 @pytest.fixture
@@ -58,9 +60,12 @@ def install(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def look(installed: Path, work: Path) -> list[str]:
-    """What a fresh interpreter prints that sees this install and no other (-S, -I)."""
-    command = [sys.executable, "-I", "-S", "-c", LOOK, str(installed), LIBRARIES]
+def prunnet(installed: Path, work: Path, *arguments: str) -> list[str]:
+    """What a command prints where a fresh interpreter sees this install and no other (-S, -I).
+
+    Before that: the file of the package, and the models of all configs.
+    """
+    command = [sys.executable, "-I", "-S", "-c", PRUNNET, str(installed), LIBRARIES, *arguments]
     done = subprocess.run(command, cwd=work, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -84,7 +89,7 @@ def test_wheel_holds_every_module_and_imports(source: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["build_wheel", "build_sdist", "editable"])
-def test_configs_are_found_and_load(kind: str, source: Path, tmp_path: Path) -> None:
+def test_configs_are_found_train_and_evaluate(kind: str, source: Path, tmp_path: Path) -> None:
     if kind == "editable":
         install("--prefix", str(tmp_path / "there"), "--editable", str(source))
         [installed] = (tmp_path / "there").rglob("site-packages")
@@ -92,8 +97,14 @@ def test_configs_are_found_and_load(kind: str, source: Path, tmp_path: Path) -> 
     else:
         installed = home = tmp_path / "there"
         install("--target", str(installed), str(built(kind, source)))
-    file, models, *listed = look(installed, tmp_path)
+    file, models, *listed = prunnet(installed, tmp_path, "configs")
     assert Path(file).is_relative_to(home)
     expected = bundled_configs()
     assert len(models.split()) == len(expected)
     assert {line.split()[0] for line in listed} == set(expected)
+
+    name = "glyphs_resnet10"
+    prunnet(installed, tmp_path, "train", name, *FEW)
+    checkpoint = str(tmp_path / "work_dirs" / name / "epoch_1.pth")
+    table = prunnet(installed, tmp_path, "evaluate", name, checkpoint, *FEW)[2:]
+    assert [line.split()[1] for line in table[2:]] == ["100%", "80%", "60%", "40%", "20%"]

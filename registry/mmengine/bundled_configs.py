@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from prunnet_pml.registry.mmengine.nearest_names import did_you_mean
+from prunnet_pml.registry.nearest_names import did_you_mean
 
 _FOLDER = Path(str(files("prunnet_pml.configs")))
 _READ_BY_THE_RUNNER = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine import registry as mmengine
 
-from prunnet_pml.registry.mmengine.nearest_names import did_you_mean
+from prunnet_pml.registry.nearest_names import did_you_mean
 
 SCOPE = "prunnet_pml"
 
@@ -35,10 +35,11 @@ class ScopedRegistry(mmengine.Registry):
             found = None
         if found is not None:
             return found
-        hint = did_you_mean(key.removeprefix(f"{SCOPE}."), self.module_dict)
+        scope, _, name = key.rpartition(".")
+        hint = did_you_mean(name, self.module_dict) if scope in ("", SCOPE) else ""
         raise ValueError(
-            f"`type` should be a {self.name} of the scope {SCOPE!r}, or of mmengine, which were "
-            f"searched. Found {key!r}.{hint}"
+            f"`type` should be among the {self.name}s of the scope {SCOPE!r}, or of mmengine, "
+            f"which were searched. Found {key!r}.{hint}"
         )
 
 

@@ -8,6 +8,12 @@ import pytest
 from mmengine_runs import forget_runs
 from test_docs import run_blocks
 
+pytestmark = pytest.mark.filterwarnings(
+    # mmengine's own, on torch 2.15 and numpy 2.4
+    "ignore:.*:DeprecationWarning:mmengine",
+    "ignore:.*:FutureWarning:mmengine",
+)
+
 
 def test_the_page_and_its_config_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -13,6 +13,12 @@ from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner
 from mmengine_runs import config, forget_runs, state, train
 
+pytestmark = pytest.mark.filterwarnings(
+    # mmengine's own, on torch 2.15 and numpy 2.4
+    "ignore:.*:DeprecationWarning:mmengine",
+    "ignore:.*:FutureWarning:mmengine",
+)
+
 
 @pytest.fixture(autouse=True)
 def _on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -176,16 +176,21 @@ def test_an_unknown_type_says_where_it_was_searched(name: str) -> None:
         searched.build({"type": name})
 
 
+def test_a_component_of_another_scope_is_not_answered_with_ours() -> None:
+    with pytest.raises(ValueError, match=r"Found 'mmpretrain\.ResNet'\.$"):
+        MODELS.build({"type": "mmpretrain.ResNet"})
+
+
 def test_an_unknown_backbone_part_is_not_hidden_by_mmengines_default_scope() -> None:
     config = {"type": "ConflictAwre"}
     with registry.DefaultScope.overwrite_default_scope("mmengine"):
         assert isinstance(build({"type": "PCGrad"}, TASK_UTILS), prunnet.PCGrad)
-        with pytest.raises(ValueError, match="task util of the scope 'prunnet_pml'"):
+        with pytest.raises(ValueError, match="task utils of the scope 'prunnet_pml'"):
             build(config, TASK_UTILS)
 
 
 def test_an_unknown_backbone_is_answered_with_the_nearest_names() -> None:
-    with pytest.raises(ValueError, match="Found 'test_resnett'; nearest are 'test_resnet'"):
+    with pytest.raises(ValueError, match=r"Found 'test_resnett'\. Did you mean 'test_resnet'"):
         build({"type": "timm", "name": "test_resnett"}, MODELS)
 
 
@@ -212,7 +217,7 @@ UNKNOWN = [
 def test_every_registry_names_the_scope_that_it_searched(
     searched: registry.Registry, name: str, nearest: str
 ) -> None:
-    message = rf"{searched.name} of the scope 'prunnet_pml'.*Found .*{name}'.*'{nearest}'"
+    message = rf"{searched.name}s of the scope 'prunnet_pml'.*Found .*{name}'.*'{nearest}'"
     with pytest.raises(ValueError, match=message):
         searched.build({"type": f"prunnet_pml.{name}"})
 
@@ -227,5 +232,5 @@ def test_every_registry_names_the_scope_that_it_searched(
     ids=["loss", "miner", "distance"],
 )
 def test_an_unknown_part_is_named_however_deep_it_is(parts: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"model of the scope 'prunnet_pml'.*Did you mean"):
+    with pytest.raises(ValueError, match=r"models of the scope 'prunnet_pml'.*Did you mean"):
         embedder(**parts)

@@ -139,10 +139,13 @@ BY_ITERATION = {
 }
 
 
+CHANNELS = {"model.granularity": "channel", "model.round_to": 2}
+
+
 @pytest.mark.parametrize(
     ("changes", "half", "end"),
-    [({}, "epoch_1.pth", 8), (BY_ITERATION, "iter_2.pth", 6)],
-    ids=["by epoch", "by iteration"],
+    [({}, "epoch_1.pth", 8), (BY_ITERATION, "iter_2.pth", 6), (CHANNELS, "epoch_1.pth", 8)],
+    ids=["by epoch", "by iteration", "channels"],
 )
 def test_a_resumed_training_ends_at_the_same_weights_to_the_bit(
     changes: dict[str, Any], half: str, end: int, tmp_path: Path
@@ -155,11 +158,22 @@ def test_a_resumed_training_ends_at_the_same_weights_to_the_bit(
     resumed.train()
     assert resumed.iter == end
     assert_equal(state(whole), state(resumed))
-    assert not before["backbone.conv1.0.scores"].equal(state(resumed)["backbone.conv1.0.scores"])
+    scores = [key for key in before if key.endswith(".scores")]
+    assert not any(before[key].equal(state(resumed)[key]) for key in scores)
     assert space_id(resumed.model.backbone) == space_id(whole.model.backbone)
     one, other = (r.message_hub.log_scalars["train/loss"].data[0] for r in (whole, resumed))
     assert one.tolist() == other.tolist()
     assert resumed.optim_wrapper.optimizer._steps == whole.optim_wrapper.optimizer._steps
+
+
+def test_of_granularity_channel_a_student_is_smaller_and_computes_the_same(tmp_path: Path) -> None:
+    network = train(config(tmp_path, **CHANNELS)).model.backbone.eval()
+    student = prunnet.prune(network, 0.3)
+    sizes = [sum(p.numel() for p in n.parameters()) for n in (student, network)]
+    assert sizes[0] < 0.6 * sizes[1]
+    images = torch.rand(4, 1, 32, 32)
+    with torch.no_grad(), prunnet.capacity(network, 0.3):
+        torch.testing.assert_close(student(images), network(images), rtol=1e-4, atol=1e-5)
 
 
 def test_a_checkpoint_of_other_capacities_than_the_configs_is_a_warning(tmp_path: Path) -> None:

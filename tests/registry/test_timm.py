@@ -109,12 +109,12 @@ def test_a_student_that_timm_saved_is_read_by_timm_alone(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["test_resnett", "prunnet_test_resnett"])
 def test_an_unknown_name_is_answered_with_the_nearest_ones(name: str) -> None:
-    with pytest.raises(ValueError, match="Found 'test_resnett'; nearest are 'test_resnet'") as info:
+    with pytest.raises(
+        ValueError, match=r"Found 'test_resnett'\. Did you mean 'test_resnet'"
+    ) as info:
         create_model(name)
-    searched = len(timm.list_models(exclude_filters="prunnet_*"))
-    assert f"of {searched} searched" in str(info.value)
     assert "timm.list_models()" in str(info.value)
-    with pytest.raises(ValueError, match="'zzzzqqq', near to none of"):
+    with pytest.raises(ValueError, match=r"Found 'zzzzqqq'\.$"):
         create_model("zzzzqqq")
 
 
