@@ -10,7 +10,7 @@ from methods.ablations import ablations
 from methods.method import Family, Method
 from methods.prunable import magnitude_pruning, prunnet_method
 from methods.separate import asymmetric, bct_per_size, independent, independent_macs
-from methods.settings import PAPER, TORCHJD, Settings
+from methods.settings import CHANNEL, PAPER, TORCHJD, Settings
 from methods.sfsc import sfsc
 from methods.torch_pruning import torch_pruning_magnitude
 
@@ -53,7 +53,7 @@ METHODS: dict[str, Method] = {
     },
     "prunnet-default": prunnet_method(Settings(), "The library's defaults."),
     "prunnet-channel": prunnet_method(
-        replace(Settings(), granularity="channel"), "The same loop with hidden channels as units."
+        CHANNEL, "The same loop with hidden channels as units, three tenths of its steps dense."
     ),
 }
 """Every method by the name that the command knows it by."""

@@ -9,7 +9,7 @@ from typing import Any
 from methods.method import Method
 from methods.norm_statistics import Norms
 from methods.prunable import prunnet_method
-from methods.settings import Settings
+from methods.settings import CHANNEL, Settings
 
 
 def _numbers(name: str, *values: float) -> dict[str, dict[str, Any]]:
@@ -56,6 +56,11 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3},
         "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1},
     },
+    "dense steps first": {
+        "none": {"dense_share": 0.0},
+        "30%": {"dense_share": 0.3},
+        "50%": {"dense_share": 0.5},
+    },
     "granularity": {
         "weight": {"granularity": "weight"},
         "channel": {"granularity": "channel"},
@@ -66,9 +71,9 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 
 BASES = {
     "prunnet-default": Settings(),
-    "prunnet-channel": replace(Settings(), granularity="channel"),
+    "prunnet-channel": CHANNEL,
 }
-"""What a factor is changed of: the defaults at either granularity."""
+"""What a factor is changed of: the recipe of either granularity."""
 
 
 def values_of(factor: str, base: str) -> dict[str, str]:

@@ -72,6 +72,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
         settings.integrator(),
         shared=settings.shared,
         seed=task.recipe.seed,
+        dense_steps=round(settings.dense_share * task.recipe.steps),
     )
     schedule = task.schedule(optimizer)
     draws = _draws(settings, task.recipe.seed)

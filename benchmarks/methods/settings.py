@@ -49,6 +49,7 @@ class Settings:
         per_filter: Of ``ConflictAware``.
         epsilon: Of ``ConflictAware``.
         shared: Of ``ConflictAwareOptimizer``.
+        dense_share: The share of all steps that are its ``dense_steps``.
     """
 
     granularity: str = _default(prunnet.make_prunable, "granularity")
@@ -66,6 +67,7 @@ class Settings:
     per_filter: bool = _default(prunnet.ConflictAware, "per_filter")
     epsilon: float = _default(prunnet.ConflictAware, "epsilon")
     shared: str = _default(prunnet.ConflictAwareOptimizer, "shared")
+    dense_share: float = 0.0
 
     def describe(self) -> dict[str, Any]:
         """All of them, as JSON gives them back."""
@@ -85,3 +87,6 @@ PAPER = Settings(
     projection="sequential",
 )  # fmt: skip
 """As published."""
+
+CHANNEL = Settings(granularity="channel", dense_share=0.3)
+"""What docs/channel.md advises for hidden units, from scratch."""
