@@ -33,7 +33,7 @@ SAVED = {"float32": "float32", "float16": "uint8"}  # precision: scores
 CAPACITIES = (0.2, 0.4, 0.6, 0.8, 1.0)
 ALLOWED = 1 / 32 + 0.02
 """Of the dense bytes, what a capacity may cost beyond its share: a bit a weight, and names."""
-ALLOWED_OF_UNITS = 0.06
+ALLOWED_OF_UNITS = 0.02
 """Of the dense bytes, what names and norm statistics may cost beyond the smaller network."""
 PEAKS = (0.2, 1.0)
 """Capacities at which memory is measured, each in a process of its own."""

@@ -92,7 +92,8 @@ def _norms(anatomy: Anatomy, bands: Sequence[float], band: float, below: float) 
 def _added(units: KeptEntries, name: str, value: Tensor, band: float, below: float) -> Tensor:
     """What a band adds over the one below to a tensor that units lie in, row by row."""
     shape = tuple(value.shape)
-    return units.selected(name, value, band, 1.0)[units.added(name, shape, band, below)]
+    added = units.added(name, shape, band, below)
+    return units.selected(name, value, band, 1.0).masked_select(added)
 
 
 def _values(values: Tensor, name: str) -> Contents:

@@ -137,9 +137,8 @@ class KeptEntries:
         """
         added = self.added(name, shape, capacity, below)
         found = values.new_empty(added.shape)
-        found[added] = values
-        found[~added] = smaller.flatten()
-        return found
+        found.masked_scatter_(added, values)  # indexing would make an integer per axis and entry
+        return found.masked_scatter_(~added, smaller)
 
     def selected(self, name: str, value: Tensor, capacity: float, within: float) -> Tensor:
         """A tensor at a capacity, from the one at a larger capacity."""

@@ -19,11 +19,11 @@ def _section(results: dict[str, Any]) -> str:
     capacities = list(next(iter(networks.values()))["saved"]["float32"]["capacities"])
     heads = " | ".join(f"{float(c):.0%}" for c in capacities)
     channel = {name: n for name, n in networks.items() if n["granularity"] == "channel"}
-    beyond = max(
-        (found["bytes"] - network["network_bytes"][c]) / network["dense_bytes"]
+    shares = [
+        found["bytes"] / network["network_bytes"][c]
         for network in channel.values()
         for c, found in network["saved"]["float32"]["capacities"].items()
-    )
+    ]
     lines = [
         f"| network | stored as | {heads} | prunable | save |",
         f"| --- | --- |{' ---: |' * (len(capacities) + 2)}",
@@ -42,14 +42,14 @@ def _section(results: dict[str, Any]) -> str:
     ]
     for name, network in networks.items():
         found = network["saved"]["float32"]["capacities"]
-        shares = " | ".join(
+        cells = " | ".join(
             f"{found[c]['bytes'] / network['dense_bytes']:.3f}"
             for c in ("0.2", "0.4", "0.6", "0.8")
         )
         peaks = " | ".join(_mb(peak) for peak in network["peak_bytes"].values())
         sizes.append(
             f"| {name} | {_mb(network['dense_bytes'])} | {_mb(network['unscored_bytes'])} | "
-            f"{shares} | {peaks} |"
+            f"{cells} | {peaks} |"
         )
     return (
         f"{HEADING}\n\nMegabytes to have a capacity, `config.json` included. The row of a network "
@@ -66,8 +66,9 @@ def _section(results: dict[str, Any]) -> str:
         + "\n\nA capacity between two bands downloads the larger one and its scores: choose "
         "`capacities` when you save. Where hidden units\nare scored ("
         + ", ".join(f"*{name}*" for name in channel)
-        + f"), a capacity costs what the smaller\nnetwork holds and at most {100 * beyond:.1f}% "
-        "of the dense bytes more, for names and norm statistics.\nMeasured by "
+        + f"), a capacity of float32 costs {100 * min(shares):.0f}% "
+        f"to {100 * max(shares):.0f}% of what the smaller network\nholds; its peak is lower, as "
+        "the dense network is never built. Measured by\n"
         "`benchmarks/sizes.py` on untrained networks; written by `benchmarks/tables.py`.\n"
     )
 
