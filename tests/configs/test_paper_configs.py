@@ -155,6 +155,14 @@ def test_two_epochs_of_made_images_train(name: str, tmp_path: Path) -> None:
     assert [*tmp_path.glob("work/best_*.pth")]  # `save_best` is a metric of the protocol
 
 
+@pytest.mark.parametrize("name", PAPER)
+def test_any_of_them_may_prune_hidden_units(name: str, tmp_path: Path) -> None:
+    changes = {"model.granularity": "channel", "model.round_to": 2}
+    network = MODELS.build(small(name, tmp_path, **changes).model).backbone
+    sizes = [sum(p.numel() for p in n.parameters()) for n in (prunnet.prune(network, 0.2), network)]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
 def test_google_landmarks_is_tested_on_revisited_paris(tmp_path: Path) -> None:
     runner = Runner.from_cfg(small("gldv2_resnet18", tmp_path))
     found = runner.test()
