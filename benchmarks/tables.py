@@ -9,6 +9,7 @@ from pathlib import Path
 
 from drawings.picture import Picture, is_current, write_picture
 from pages.bytes_table import with_bytes
+from pages.catalogue_table import with_catalogue
 from pages.channel_table import with_networks
 from pages.configs import configs_page
 from pages.costs import costs_page
@@ -32,7 +33,9 @@ def pages() -> dict[str, str]:
         "channel.md": with_networks(
             (DOCS / "channel.md").read_text("utf-8"), read_results("channel")
         ),
-        "hub.md": with_bytes((DOCS / "hub.md").read_text("utf-8"), read_results("sizes")),
+        "hub.md": with_catalogue(
+            with_bytes((DOCS / "hub.md").read_text("utf-8"), read_results("sizes"))
+        ),
     }
 
 

@@ -9,7 +9,9 @@ that a capacity needs. ``FORMAT.md`` beside this file describes every byte.
 
 A repository of the Hugging Face Hub is such a folder: ``push_to_hub`` makes one, with a card;
 ``from_pretrained`` takes its name too, and downloads no more than it reads. ``download`` and
-``upgrade`` do so for a folder of one's own.
+``upgrade`` do so for a folder of one's own, ``describe`` reads no weights, ``save_plain`` leaves
+a folder for stock timm. ``catalogue`` lists the checkpoints that come with the package; their names
+go wherever a repository's does.
 """
 
 from prunnet_pml.hub.card import write_card

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 CATALOGUE = Path(__file__).with_name("catalogue.json")
-"""The data file, which ``benchmarks/checkpoints.py`` writes."""
+"""The data file, which ``benchmarks/train_checkpoints.py`` writes."""
 
 CHECKPOINTS = Path(__file__).with_name("checkpoints")
+
+LICENCE = "LICENSE"
+"""In the folder of a checkpoint that started from somebody else's weights: their licence."""
 
 _BY_CAPACITY = ("sizes", "recall_at_1")
 

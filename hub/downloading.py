@@ -10,8 +10,9 @@ from huggingface_hub import hf_hub_download
 from prunnet_pml.hub.advice import advice
 from prunnet_pml.hub.catalogue import CHECKPOINTS
 from prunnet_pml.hub.layout import CONFIG
-from prunnet_pml.hub.manifest import Manifest
-from prunnet_pml.hub.origin import Folder, Repository, locate, recall, remember
+from prunnet_pml.hub.manifest import BLOCK, Manifest
+from prunnet_pml.hub.origin import SOURCE, Folder, Repository, locate, recall, remember
+from prunnet_pml.hub.replacing import check_replaceable
 from prunnet_pml.hub.stored_file import sha256
 
 
@@ -43,7 +44,7 @@ def download(
     Raises:
         FileNotFoundError: If ``source`` is a ``Path`` where there is no folder.
         ValueError: If ``capacity`` is out of range, or between those that were saved without
-            scores, or there is a ``revision`` for a folder.
+            scores, there is a ``revision`` for a folder, or ``folder`` holds something else.
         huggingface_hub.errors.HfHubHTTPError: If the Hub refuses, in the client's own subclasses:
             ``RepositoryNotFoundError``, ``RevisionNotFoundError``, ``GatedRepoError``, ...
         huggingface_hub.errors.LocalEntryNotFoundError: If the Hub can't be reached and the cache
@@ -66,6 +67,8 @@ def download(
             origin.bring(Manifest.read(config.parent).files_for(capacity), None, token)
             return config.parent
     folder = Path(folder)
+    if not (folder / SOURCE).is_file():  # which a download that was given up leaves
+        check_replaceable(folder, BLOCK)
     remember(origin, folder)
     origin.bring([CONFIG], folder, token)
     return upgrade(folder, capacity, token=token)

@@ -43,8 +43,9 @@ def from_pretrained(
     SHA-256 first. No pickle is opened.
 
     Args:
-        source: A folder, or a repository of the Hub, from which :func:`prunnet_pml.hub.download`
-            fetches what is not in the cache. Private ones need ``hf auth login`` or ``HF_TOKEN``.
+        source: A folder, a name in the catalogue, or a repository of the Hub, from which
+            :func:`prunnet_pml.hub.download` fetches what is not in the cache. Private ones need
+            ``hf auth login`` or ``HF_TOKEN``.
         capacity: In (0, 1] for the plain subnetwork, as ``prune`` gives it. None for the prunable
             network with its scores, to train on or to prune.
         revision: A branch, tag or commit of the repository.

@@ -71,9 +71,11 @@ class Folder:
 
     def bring(self, names: Iterable[str], folder: Path | None, _token: str | bool | None) -> None:
         """Copies files into a folder."""
+        if folder is None:  # they are at hand
+            return
         entry = find_entry(self.source)  # a folder of that name may be the one copied to
         here = Path(self.source) if entry is None else entry.folder
-        for name in names if folder else ():
+        for name in names:
             with replacing(folder / name) as temporary:
                 shutil.copyfile(here / name, temporary)
 

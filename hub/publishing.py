@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from huggingface_hub import CommitInfo
 
 from prunnet_pml.hub.card import write_card
 from prunnet_pml.hub.card_text import EVALUATION
-from prunnet_pml.hub.catalogue import entry_of
+from prunnet_pml.hub.catalogue import LICENCE, entry_of
 from prunnet_pml.hub.loading import from_pretrained
 from prunnet_pml.hub.manifest import Manifest
 from prunnet_pml.hub.pushing import push_to_hub
@@ -62,4 +63,6 @@ def publish(
             data=entry.data,
             recipe=entry.recipe,
         )
+        if (entry.folder / LICENCE).is_file():
+            shutil.copy(entry.folder / LICENCE, folder)
         return push_to_hub(folder, repo_id, private=private, tag=tag, token=token)

@@ -28,7 +28,7 @@ def replacing_folder(folder: Path, block: str = BLOCK) -> Iterator[Path]:
         ValueError: If ``folder`` is a file, or holds something but no checkpoint of ours.
     """
     folder = Path(os.path.abspath(folder))
-    _check_replaceable(folder, block)
+    check_replaceable(folder, block)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         prefix=f".{folder.name}-saving-", dir=folder.parent, ignore_cleanup_errors=True
@@ -50,7 +50,8 @@ def replacing_folder(folder: Path, block: str = BLOCK) -> Iterator[Path]:
     shutil.rmtree(before, ignore_errors=True)
 
 
-def _check_replaceable(folder: Path, block: str) -> None:
+def check_replaceable(folder: Path, block: str) -> None:
+    """Raises ValueError where something lies that is no checkpoint with this key."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise ValueError(f"`folder` should be a folder. Found {folder}, which is none.")
     if not folder.exists() or not any(folder.iterdir()):

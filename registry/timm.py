@@ -1,8 +1,9 @@
 """timm's networks, prunable, by name: ``timm.create_model("prunnet_resnet18")``.
 
 Importing this module makes the backbones of the paper, and timm's tiny test networks, known to timm
-under ``prunnet_<name>``, with timm's own pretrained weights under timm's own tags. For every other
-network of timm there is :func:`create_model`.
+under ``prunnet_<name>``, with timm's own pretrained weights under timm's own tags, and the prunable
+checkpoints of :func:`prunnet_pml.hub.catalogue` under theirs. For every other network of timm there
+is :func:`create_model`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ from prunnet_pml.network import (
     InitialScores,
     make_prunable,
     set_capacity,
+)
+from prunnet_pml.registry.bundled_checkpoints import (
+    bundled_cfgs,
+    bundled_entry,
+    bundled_tags,
+    load_bundled,
+    untrained,
 )
 from prunnet_pml.registry.nearest_names import did_you_mean
 
@@ -74,7 +82,9 @@ def create_model(
         model_name: What ``timm.create_model`` takes, a tag or ``hf-hub:`` and ``local-dir:``
             included. ``prunnet_`` before it changes nothing.
         pretrained: Whether to load the dense weights that timm has for that name. They are loaded
-            first, so that scores by magnitude rank them.
+            first, so that scores by magnitude rank them. With a tag of the catalogue
+            (``prunnet list``) the trained prunable network, with its scores, norm statistics and
+            space id.
         capacity: What the network is set to, as by ``set_capacity``, in (0, 1]. It keeps every
             weight; ``prune`` makes the plain subnetwork out of it.
         capacities: The capacities below 1 that take part in training.
@@ -97,14 +107,21 @@ def create_model(
     capacity, trained = check_capacity(capacity), check_capacities(capacities)
     name = model_name.removeprefix(PREFIX)
     check_name(name, kwargs.get("pretrained_cfg"))
-    network = timm.create_model(name, pretrained=pretrained, **kwargs)
-    model = make_prunable(
-        network,
-        trained,
-        initial_scores=initial_scores,
-        granularity=granularity,
-        round_to=round_to,
-    )
+    entry = bundled_entry(name, kwargs.get("pretrained_cfg"), PREFIX)
+    if entry is not None and pretrained:
+        model = load_bundled(entry, trained, granularity, kwargs)
+    else:
+        if entry is None:
+            network = timm.create_model(name, pretrained=pretrained, **kwargs)
+        else:
+            network = untrained(entry, kwargs)
+        model = make_prunable(
+            network,
+            trained,
+            initial_scores=initial_scores,
+            granularity=granularity,
+            round_to=round_to,
+        )
     if checkpoint_path:
         load_checkpoint(model, str(checkpoint_path))
     set_capacity(model, capacity)
@@ -135,6 +152,7 @@ def check_name(model_name: str, pretrained_cfg: object = None) -> None:
     if pretrained_cfg:
         tag = pretrained_cfg if isinstance(pretrained_cfg, str) else ""
     published = [split_model_name_tag(full)[1] for full in get_arch_pretrained_cfgs(architecture)]
+    published += bundled_tags(architecture)
     if tag and published and tag not in published:
         raise ValueError(
             f"The tag in `model_name` should be one that weights of {architecture} are published "
@@ -165,9 +183,12 @@ def _register(name: str) -> None:
 _REGISTERED = (*PAPER_BACKBONES, *timm.list_models("test_*"))
 default_cfgs = generate_default_cfgs(  # under this name timm looks for them
     {
-        PREFIX + full_name: cfg
-        for name in _REGISTERED
-        for full_name, cfg in get_arch_pretrained_cfgs(name).items()
+        **{
+            PREFIX + full_name: cfg
+            for name in _REGISTERED
+            for full_name, cfg in get_arch_pretrained_cfgs(name).items()
+        },
+        **bundled_cfgs(),
     }
 )
 for _name in _REGISTERED:

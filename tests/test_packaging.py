@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from test_import import PACKAGES, ROOMS, ROOT, run_python, sources
 
+from prunnet_pml.hub import catalogue, from_pretrained
 from prunnet_pml.registry.mmengine.bundled_configs import bundled_configs
 
 LIBRARIES = str(Path(torch.__file__).parents[1])  # where a .pth file may have led to
@@ -22,8 +24,10 @@ installed, libraries, *arguments = sys.argv[1:]
 sys.path[:0] = [installed, libraries]  # for the dependencies; what is installed there stays unread
 site.addsitedir(installed)             # reads the .pth file of an editable install
 import prunnet_pml
+from prunnet_pml.hub import catalogue, from_pretrained
 from prunnet_pml.registry.mmengine.bundled_configs import bundled_configs, load_config
 print(prunnet_pml.__file__)
+print(*(type(from_pretrained(entry.name, 0.2)).__name__ for entry in catalogue()))
 print(*(load_config(name).model.type for name in bundled_configs()))
 sys.argv = ["prunnet", *arguments]
 runpy.run_module("prunnet_pml.cli", run_name="__main__")
@@ -53,6 +57,12 @@ def built(kind: str, source: Path) -> Path:
     return file
 
 
+def data_files(room: str) -> Iterator[Path]:
+    """What is read at run time and is no Python."""
+    for pattern in ("py.typed", "FORMAT.md", "catalogue.json", "checkpoints/**/*"):
+        yield from (file for file in (ROOT / room).rglob(pattern) if file.is_file())
+
+
 def install(*arguments: str) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--ignore-installed"]
@@ -77,7 +87,7 @@ def test_wheel_holds_every_module_and_imports(source: Path, tmp_path: Path) -> N
         archive.extractall(unpacked)
 
     for package, room in ROOMS.items():
-        for file in (*sources(room), *(ROOT / room).rglob("py.typed")):
+        for file in (*sources(room), *data_files(room)):
             installed = unpacked.joinpath(*package.split("."), file.relative_to(ROOT / room))
             assert installed.is_file()
     files = run_python(
@@ -89,7 +99,7 @@ def test_wheel_holds_every_module_and_imports(source: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["build_wheel", "build_sdist", "editable"])
-def test_configs_are_found_train_and_evaluate(kind: str, source: Path, tmp_path: Path) -> None:
+def test_configs_train_and_checkpoints_load(kind: str, source: Path, tmp_path: Path) -> None:
     if kind == "editable":
         install("--prefix", str(tmp_path / "there"), "--editable", str(source))
         [installed] = (tmp_path / "there").rglob("site-packages")
@@ -97,14 +107,17 @@ def test_configs_are_found_train_and_evaluate(kind: str, source: Path, tmp_path:
     else:
         installed = home = tmp_path / "there"
         install("--target", str(installed), str(built(kind, source)))
-    file, models, *listed = prunnet(installed, tmp_path, "configs")
+    file, networks, models, *listed = prunnet(installed, tmp_path, "configs")
     assert Path(file).is_relative_to(home)
     expected = bundled_configs()
+    assert networks.split() == [
+        type(from_pretrained(entry.name, 0.2)).__name__ for entry in catalogue()
+    ]
     assert len(models.split()) == len(expected)
     assert {line.split()[0] for line in listed} == set(expected)
 
     name = "glyphs_resnet10"
     prunnet(installed, tmp_path, "train", name, *FEW)
     checkpoint = str(tmp_path / "work_dirs" / name / "epoch_1.pth")
-    table = prunnet(installed, tmp_path, "evaluate", name, checkpoint, *FEW)[2:]
+    table = prunnet(installed, tmp_path, "evaluate", name, checkpoint, *FEW)[3:]
     assert [line.split()[1] for line in table[2:]] == ["100%", "80%", "60%", "40%", "20%"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from prunnet_pml.cli.catalogue import list_, publish
@@ -15,7 +17,7 @@ from prunnet_pml.cli.pruning import prune
 from prunnet_pml.cli.repeated_options import Command
 from prunnet_pml.cli.transfer import pull, push, upgrade
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "list": list_,
     "info": info,

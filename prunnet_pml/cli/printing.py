@@ -36,7 +36,7 @@ def bars_on_a_terminal() -> Iterator[None]:
     Whoever has set ``HF_HUB_DISABLE_PROGRESS_BARS``, to 0 or to 1, has decided already.
     """
     from huggingface_hub import constants
-    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
     if sys.stderr.isatty() or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None:
         yield

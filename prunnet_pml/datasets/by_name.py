@@ -14,7 +14,7 @@ from prunnet_pml.datasets.fashion_mnist import FashionMNIST
 from prunnet_pml.datasets.glyphs import Glyphs
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image as ImageFile
 
 NAMES = ("glyphs", "fashion-mnist")
 """The sets that are known by name."""
@@ -36,9 +36,9 @@ def named_images(data: str | Path, network: nn.Module) -> Dataset[tuple[Any, int
         ValueError: If it is no such name and no folder.
         FileNotFoundError: If the folder holds no classes, or the files of a set are missing.
     """
-    from timm.data import resolve_model_data_config
+    from timm.data.config import resolve_model_data_config
 
-    config = resolve_model_data_config(network)
+    config: dict[str, Any] = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
     if data == "glyphs":
         return Glyphs("test", size=config["input_size"][-1], transform=partial(_fit, config=config))
     if data == "fashion-mnist":
@@ -59,7 +59,7 @@ def _fit(image: Tensor, config: dict[str, Any]) -> Tensor:
 
 
 def _image_folder(folder: Path, config: dict[str, Any]) -> Dataset[tuple[Any, int]]:
-    from timm.data import create_transform
+    from timm.data.transforms_factory import create_transform
     from torchvision.datasets import ImageFolder
 
     load = partial(_load, mode="L" if config["input_size"][0] == 1 else "RGB")
@@ -69,8 +69,9 @@ def _image_folder(folder: Path, config: dict[str, Any]) -> Dataset[tuple[Any, in
     return found
 
 
-def _load(path: str, mode: str) -> Image:
+def _load(path: str, mode: str) -> ImageFile:
     from PIL import Image
 
     with Image.open(path) as image:
-        return image.convert(mode)
+        converted: Image.Image = image.convert(mode)
+    return converted

@@ -189,5 +189,16 @@ def test_who_may_not_read_is_told_what_to_do(
         download(NAME, 0.2)
 
 
+def test_a_folder_of_something_else_is_left_alone(
+    pushed: Endpoint, saved: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text('{"architecture": "resnet18"}')
+    for source in (NAME, saved):
+        with pytest.raises(ValueError, match="`folder` should be new, empty, or a checkpoint"):
+            download(source, 0.2, folder=tmp_path)
+    assert [file.name for file in tmp_path.glob("*.json")] == ["config.json"]
+    assert (tmp_path / "config.json").read_text() == '{"architecture": "resnet18"}'
+
+
 def test_a_folder_is_its_own_download(saved: Path) -> None:
     assert download(saved, 0.2) == saved
