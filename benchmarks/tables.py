@@ -14,6 +14,7 @@ from pages.channel_table import with_networks
 from pages.configs import configs_page
 from pages.costs import costs_page
 from pages.examples import fine_tune_page, keep_gallery_page
+from pages.latency import latency_page, latency_pictures
 from pages.method import method_page, method_pictures
 from prunnet_pml.evaluation import write_text
 from results import read_results
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
         "keep-gallery.md": keep_gallery_page(),
         "fine-tune.md": fine_tune_page(),
         "method.md": method_page((DOCS / "method.md").read_text("utf-8"), read_study()),
+        "latency.md": latency_page(read_results("latency")),
         "configs.md": configs_page((DOCS / "configs.md").read_text("utf-8")),
         "channel.md": with_networks(
             (DOCS / "channel.md").read_text("utf-8"), read_results("channel")
@@ -41,7 +43,7 @@ def pages() -> dict[str, str]:
 
 def pictures() -> dict[str, Picture]:
     """Every picture by its name, with the numbers that it has to show."""
-    return method_pictures(read_study())
+    return method_pictures(read_study()) | latency_pictures(read_results("latency"))
 
 
 if __name__ == "__main__":
