@@ -11,7 +11,7 @@ from methods.method import Family, Method
 from methods.prunable import magnitude_pruning, prunnet_method
 from methods.separate import asymmetric, bct_per_size, independent, independent_macs
 from methods.settings import CHANNEL, PAPER, TORCHJD, Settings
-from methods.sfsc import sfsc
+from methods.slimmable_widths import sfsc, slimmable
 from methods.torch_pruning import torch_pruning_magnitude
 
 METHODS: dict[str, Method] = {
@@ -39,6 +39,10 @@ METHODS: dict[str, Method] = {
     ),
     "sfsc": Method(
         sfsc, "Slimmable widths with switchable norms that learn by evidence (arXiv 2206.08289)."
+    ),
+    "slimmable": Method(
+        slimmable,
+        "The same widths with the loss of the other methods, class weights of the widest.",
     ),
     "prunnet-published": prunnet_method(PAPER, "PrunNet as in the paper (arXiv 2504.11879)."),
     "prunnet-authors-code": prunnet_method(

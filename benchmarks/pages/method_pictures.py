@@ -11,8 +11,8 @@ from pages.sizes_table import COMPARED
 from study_results import RECALL, Runs
 
 DRAWN = (
-    "prunnet-default", "prunnet-channel", "prunnet-published", "joint", "sfsc", "asymmetric",
-    "bct-per-size", "magnitude-pruning", "torch-pruning", "independent",
+    "prunnet-default", "prunnet-channel", "prunnet-published", "joint", "slimmable", "sfsc",
+    "asymmetric", "bct-per-size", "magnitude-pruning", "torch-pruning", "independent",
 )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from pages.numbers import NONE, spread, table
 from study_results import Runs
 
 COMPARED = (
-    "prunnet-default", "prunnet-channel", "sfsc", "torch-pruning", "magnitude-pruning",
-    "independent", "independent-macs",
+    "prunnet-default", "prunnet-channel", "slimmable", "sfsc", "torch-pruning",
+    "magnitude-pruning", "independent", "independent-macs",
 )  # fmt: skip
 HEADS = [
     "method", "capacity", "parameters", "not zero", "MACs", "latency", "to dense", "self",

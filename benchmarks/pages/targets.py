@@ -62,11 +62,11 @@ def _channel(methods: Mapping[str, Runs]) -> Iterator[Target]:
     if "independent" in methods:
         alone = methods["independent"].mean(1.0, 1.0)
         yield "channel, dense self: a network trained alone", dense, alone
-    if "sfsc" in methods:
-        for capacity in (0.8, 0.6, 0.4, 0.2):
-            name = f"channel at the MACs of slimmable {capacity:.0%}, to dense: slimmable"
-            share = methods["sfsc"].share(capacity, "macs")
-            yield name, _at_macs(runs, share), methods["sfsc"].mean(capacity, 1.0)
+    for other in ("slimmable", "sfsc"):
+        for capacity in (0.8, 0.6, 0.4, 0.2) if other in methods else ():
+            name = f"channel at the MACs of {other} {capacity:.0%}, to dense: {other}"
+            share = methods[other].share(capacity, "macs")
+            yield name, _at_macs(runs, share), methods[other].mean(capacity, 1.0)
 
 
 def _at_macs(runs: Runs, share: float) -> float:

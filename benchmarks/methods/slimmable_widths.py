@@ -1,0 +1,70 @@
+"""Slimmable networks: with the loss of every other method, and as SFSC trains them.
+
+SFSC is after `Switchable Representation Learning Framework with Self-compatibility
+<https://arxiv.org/abs/2206.08289>`_ (CVPR 2023): its widths learn by their uncertainty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+import prunnet_pml as prunnet
+from measure import TrainingBook
+from methods.method import Family
+from prunnet_pml.integration import Integrator
+from prunnet_pml.losses import EvidentialLoss
+from prunnet_pml.losses.comparison import with_detached_weights
+from prunnet_pml.slimmable import backward_widths, make_slimmable, narrowed
+from tasks import CAPACITIES, Task
+
+
+def sfsc(task: Task, book: TrainingBook) -> Family:
+    """Losses by evidence, class weights moved by the widest alone, conflicts projected away."""
+    loss_func = task.loss(EvidentialLoss)
+
+    def warm_up(step: int) -> None:
+        loss_func.kl_weight = min(1.0, 2 * step / task.recipe.steps)
+
+    return _train_widths(task, book, "sfsc", loss_func, prunnet.PCGrad(), warm_up)
+
+
+def slimmable(task: Task, book: TrainingBook) -> Family:
+    """The loss of the other methods, class weights moved by the widest alone, gradients summed."""
+    return _train_widths(task, book, "slimmable", task.loss(), prunnet.Sum())
+
+
+def _train_widths(
+    task: Task,
+    book: TrainingBook,
+    title: str,
+    loss_func: nn.Module,
+    integrator: Integrator,
+    before_step: Callable[[int], None] = lambda _: None,
+) -> Family:
+    widths = (1.0, *CAPACITIES)
+    network = make_slimmable(task.network(), widths)
+
+    def run() -> None:
+        optimizer = task.optimizer(network, loss_func)
+        schedule = task.schedule(optimizer)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        generator = torch.Generator().manual_seed(task.recipe.seed)
+        for step, (images, labels) in enumerate(task.batches(title)):
+            before_step(step)
+
+            def backward(capacity: float, images: Tensor = images, labels: Tensor = labels) -> None:
+                embeddings = network(images)
+                if capacity == 1:
+                    loss_func(embeddings, labels).backward()
+                else:
+                    with_detached_weights(loss_func, embeddings, labels).backward()
+
+            backward_widths(network, widths, parameters, backward, integrator, generator)
+            optimizer.step()
+            schedule.step()
+
+    book.train(title, {"network": network, "loss": loss_func}, run)
+    return {c: narrowed(network, c, task.example(2)) for c in widths}
