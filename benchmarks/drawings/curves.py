@@ -24,7 +24,8 @@ def draw_curves(panels: dict[str, dict[str, list[list[float]]]]) -> Figure:
         for method, points in curves.items():
             _draw_curve(panel, method, points)
         tidy(panel, label, "Recall@1, %")
-    axes[0, -1].legend(frameon=False, fontsize=8, loc="lower right")
+    handles, labels = axes[0, -1].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside right upper")
     return figure
 
 

@@ -37,7 +37,7 @@ def _section() -> str:
         "with a tag of their own:\n\n```python\nimport timm\n\n"
         "import prunnet_pml.registry.timm\nfrom prunnet_pml.hub import catalogue, from_pretrained"
         "\n\nprint([entry.name for entry in catalogue()])\n"
-        'model = timm.create_model("prunnet_resnet18.glyphs", pretrained=True)     # prunable\n'
+        'bundled = timm.create_model("prunnet_resnet18.glyphs", pretrained=True)   # prunable\n'
         'student = from_pretrained("prunnet_resnet18.glyphs", capacity=0.2)        # plain\n```'
         "\n\nBytes, and Recall@1 in percent of queries at each capacity in the dense network's "
         "gallery, on letters never seen in\ntraining; * took no part in training.\n\n"
