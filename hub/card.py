@@ -60,10 +60,11 @@ def write_card(
             has no such metric, or was made without the dense network's gallery.
     """
     folder = Path(folder)
-    matrix = evaluation
-    if evaluation is not None and not isinstance(evaluation, CompatibilityMatrix):
+    matrix: CompatibilityMatrix | None = None
+    if isinstance(evaluation, CompatibilityMatrix):
+        matrix = evaluation
+    elif evaluation is not None:
         matrix = CompatibilityMatrix.from_json(evaluation)
-    assert matrix is None or isinstance(matrix, CompatibilityMatrix)
     card = make_card(
         folder, matrix, name=name, license=license, data=data, recipe=recipe, metric=metric
     )
