@@ -329,8 +329,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         until = self.server.due("cuts", path)
         end = len(data) if until is None else start + until
-        self.wfile.write(data[start:end])
+        # Counted first: who has read it all may look before this thread goes on.
         self.server.sent[path] = self.server.sent.get(path, 0) + len(data[start:end])
+        self.wfile.write(data[start:end])
         if until is not None:
             self.close_connection = True
 

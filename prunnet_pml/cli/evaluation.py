@@ -19,21 +19,17 @@ if TYPE_CHECKING:
 
 def evaluate(
     checkpoint: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            metavar="CHECKPOINT",
-            help="A SOURCE as of `prunnet info`, with --data; or the file that a training saved, "
-            "with --config.",
+            metavar="SOURCE | CONFIG CHECKPOINT",
+            help="A SOURCE as of `prunnet info`, with --data; or a config, as of `prunnet configs` "
+            "or a path, and the file that its training saved.",
             show_default=False,
         ),
     ],
     data: Annotated[
         str | None,
         typer.Option(help="glyphs, fashion-mnist, or a folder of images, a folder for each class."),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(help="A name that `prunnet configs` lists, or a path: its validation."),
     ] = None,
     capacities: Annotated[
         str | None, typer.Option(help="Such as 0.2,0.5,1.", show_default="dense and trained ones")
@@ -50,20 +46,24 @@ def evaluate(
 
     Example: prunnet evaluate prunnet_resnet18.glyphs --data glyphs --capacities 0.2,0.5,1
 
-    Example: prunnet evaluate work_dirs/glyphs_resnet10/epoch_4.pth --config glyphs_resnet10
+    Example: prunnet evaluate glyphs_resnet10 work_dirs/glyphs_resnet10/epoch_4.pth
     """
     wanted = None if capacities is None else _numbers(capacities)
-    if data is not None and config is not None:
-        raise ValueError("`data` and `config` are two ways to say the data. Found both.")
-    if config is not None:
-        matrix = _by_config(checkpoint, config, cfg_options or (), wanted)
-    elif data is not None:
-        matrix = _by_data(checkpoint, data, revision, wanted)
-    else:
-        raise ValueError(
-            "`data` should say what to search, or `config` how the checkpoint was trained: give "
-            "--data glyphs, say. Found neither."
-        )
+    match checkpoint:
+        case [config, file] if data is None:
+            matrix = _by_config(file, config, cfg_options or (), wanted)
+        case [source] if data is not None:
+            matrix = _by_data(source, data, revision, wanted)
+        case [_]:
+            raise ValueError(
+                "`data` should say what to search: give --data glyphs, say; or a config before the "
+                "checkpoint. Found neither."
+            )
+        case _:
+            raise ValueError(
+                "`checkpoint` should be a SOURCE with --data, or CONFIG CHECKPOINT without. "
+                f"Found {' '.join(checkpoint)}{' and --data' if data else ''}."
+            )
     text = matrix.to_json(out)
     if as_json:
         print_json(json.loads(text))

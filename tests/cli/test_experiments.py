@@ -79,7 +79,7 @@ def test_train_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
 
 def test_evaluate_prints_and_writes_the_matrix(folder: Path, tmp_path: Path) -> None:
     file = str(folder / "work" / "epoch_1.pth")
-    arguments = ["evaluate", file, "--config", str(folder / "mine.py"), "--capacities", "0.3,1"]
+    arguments = ["evaluate", str(folder / "mine.py"), file, "--capacities", "0.3,1"]
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "matrix.json")])
     assert result.exit_code == 0, result.output
     expected = evaluate_checkpoint(load_config(folder / "mine.py"), file, [1, 0.3])
@@ -91,7 +91,7 @@ def test_evaluate_prints_and_writes_the_matrix(folder: Path, tmp_path: Path) -> 
 
 @pytest.mark.filterwarnings("default:Capacities:UserWarning")
 def test_a_warning_is_one_line_beside_the_result(folder: Path) -> None:
-    arguments = [str(folder / "work" / "epoch_1.pth"), "--config", str(folder / "mine.py")]
+    arguments = [str(folder / "mine.py"), str(folder / "work" / "epoch_1.pth")]
     result = CliRunner().invoke(app, ["evaluate", *arguments, "--capacities", "0.5,1"])
     assert result.exit_code == 0, result.output
     [line] = result.stderr.splitlines()
@@ -103,22 +103,22 @@ def test_evaluate_prints_json_and_nothing_else(folder: Path) -> None:
     file = str(folder / "work" / "epoch_1.pth")
     changes = ["--cfg-options", "val_dataloader.batch_size=16", "val_dataloader.num_workers=0"]
     result = CliRunner().invoke(
-        app, ["evaluate", "--config", str(folder / "mine.py"), *changes, file, "--json"]
+        app, ["evaluate", str(folder / "mine.py"), *changes, file, "--json"]
     )
     assert result.exit_code == 0, result.output
     assert CompatibilityMatrix.from_json(result.stdout).query_capacities == (1.0, 0.6, 0.3)
 
 
-BY_CONFIG = ["FILE", "--config", "CONFIG"]
+BY_CONFIG = ["CONFIG", "FILE"]
 BAD = {
-    "config": (["FILE", "--config", "mine"], "`config` should be the path of a config"),
+    "config": (["mine", "FILE"], "`config` should be the path of a config"),
     "option": ([*BY_CONFIG, "--cfg-options", "train_cgf.x=1"], "Did you mean 'train_cfg'"),
     "capacities": ([*BY_CONFIG, "--capacities", "0.2;1"], "numbers with commas"),
     "capacity": ([*BY_CONFIG, "--capacities", "2"], "`capacities` should be in (0, 1]"),
-    "checkpoint": (["CONFIG", "--config", "CONFIG"], "`checkpoint` should hold tensors"),
+    "checkpoint": (["CONFIG", "CONFIG"], "`checkpoint` should hold tensors"),
     "metric": ([*BY_CONFIG, "--metric", "x"], "`metric` should be one of"),
-    "neither": (["FILE"], "--data glyphs, say. Found neither"),
-    "both": ([*BY_CONFIG, "--data", "glyphs"], "Found both"),
+    "neither": (["FILE"], "before the checkpoint. Found neither"),
+    "both": ([*BY_CONFIG, "--data", "glyphs"], "without. Found"),
 }
 
 
@@ -152,5 +152,5 @@ def test_train_runs_under_torchrun_without_a_gpu(folder: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     file = tmp_path / "work_dirs" / "mine" / "epoch_1.pth"
     assert torch.load(file, weights_only=True)["meta"]["iter"] == 2  # 192 images in 2 x 48
-    result = CliRunner().invoke(app, ["evaluate", str(file), "--config", str(folder / "mine.py")])
+    result = CliRunner().invoke(app, ["evaluate", str(folder / "mine.py"), str(file)])
     assert result.exit_code == 0, result.output
