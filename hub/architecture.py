@@ -26,7 +26,7 @@ _LARGEST = 1 << 20
 _BUFFERS = 4
 """How many times the parameters the buffers may be: in Swin-B, at 1536 pixels, it is 0.45."""
 
-_OURS = ("capacity", "capacities", "initial_scores")
+_OURS = ("capacity", "capacities", "initial_scores", "granularity", "round_to")
 """Arguments of ``timm.create_model("prunnet_resnet18", ...)`` that stock timm has not."""
 
 _LOADING = ("pretrained", "checkpoint", "cache", "features_only")

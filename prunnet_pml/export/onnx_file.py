@@ -60,6 +60,10 @@ def export_onnx(
         RuntimeError: If the file computes something else than the network.
     """
     _check_installed(check)
+    if Path(path).suffix != ".onnx":
+        raise ValueError(f"`path` should end in '.onnx'. Found {os.fspath(path)!r}.")
+    if type(opset) is not int or opset < OPSET:
+        raise ValueError(f"`opset` should be an integer from {OPSET} on. Found {opset!r}.")
     made_of = exportable(model, capacity, input_size, space_id)
     if (size := count_bytes(made_of.network)) > _LARGEST:
         raise ValueError(
@@ -67,6 +71,10 @@ def export_onnx(
             f"{size:,}: call export_program."
         )
     program = _converted(made_of, opset)
+    if (found := program.model.opset_imports.get("")) != opset:
+        raise ValueError(
+            f"`opset` should be one that onnx converts to. Found {opset}; got {found}."
+        )
     program.model.metadata_props.update(made_of.metadata)
     with replacing(Path(path)) as temporary:
         program.save(temporary, external_data=False)

@@ -37,6 +37,12 @@ def search_units(
     if round_to is not None and (type(round_to) is not int or round_to < 1):
         raise ValueError(f"`round_to` should be a positive integer or None. Found {round_to!r}.")
     groups = find_units(model, layers, example_images(model, example_input))
+    widest = max(group.units * group.width for group in groups)
+    if round_to is not None and round_to >= widest:
+        raise ValueError(
+            f"`round_to` should be below {widest}, the channels of the widest group: nothing is "
+            f"pruned otherwise. Found {round_to}."
+        )
     names = {module: name for name, module in model.named_modules()}
     return HiddenUnits(
         tuple(group.rounded(round_to) for group in groups), tuple(names[layer] for layer in layers)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import networks
 import numpy as np
@@ -197,3 +198,17 @@ def test_other_suffixes_and_networks_too_large_are_refused(
     monkeypatch.setattr(onnx_file, "_LARGEST", 1000)
     with pytest.raises(ValueError, match=r"`model` should have at most 1,000 bytes"):
         export_onnx(ByHand(), tmp_path / "network.onnx", input_size=(3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"opset": 5}, r"`opset` should be an integer from 18 on\. Found 5\."),
+        ({"opset": "x"}, r"`opset` should be an integer from 18 on\. Found 'x'\."),
+        ({"path": "network.txt"}, r"`path` should end in '\.onnx'\. Found 'network\.txt'\."),
+    ],
+)
+def test_what_onnx_can_not_hold_is_said_first(arguments: dict[str, Any], message: str) -> None:
+    model = prunnet.make_prunable(timm.create_model("test_resnet", num_classes=8))
+    with pytest.raises(ValueError, match=message):
+        export_onnx(model, **{"path": "network.onnx", "capacity": 0.4, **arguments})

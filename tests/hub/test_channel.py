@@ -8,6 +8,7 @@ from pathlib import Path
 
 import networks
 import pytest
+import timm
 import torch
 from channel_networks import ByHand, make_case
 from hub_endpoint import Endpoint
@@ -15,6 +16,7 @@ from networks import assert_equal_states, snapshot
 from torch import nn
 
 import prunnet_pml as prunnet
+import prunnet_pml.registry.timm  # its names
 from prunnet_pml.hub import (
     Manifest,
     download,
@@ -247,3 +249,13 @@ def test_the_card_tells_of_a_smaller_network(resnet: nn.Module, tmp_path: Path) 
     exec(code.replace('"net"', repr(str(tmp_path / "net"))), scope)
     counts = [sum(p.numel() for p in scope[name].parameters()) for name in ("device", "server")]
     assert counts[0] < 0.5 * counts[1]
+
+
+def test_a_network_made_by_timms_name_comes_back(tmp_path: Path) -> None:
+    """None of our arguments stands in what timm rebuilds it from."""
+    model = timm.create_model(
+        "prunnet_test_resnet", num_classes=8, granularity="channel", round_to=8, capacities=(0.5,)
+    )
+    save_pretrained(model, tmp_path / "saved")
+    student = from_pretrained(tmp_path / "saved", 0.5)
+    assert_equal_states(student, snapshot(prunnet.prune(model, 0.5)))

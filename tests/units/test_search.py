@@ -116,6 +116,7 @@ def test_filter_fn_says_which_layers_may_lose_units() -> None:
             "`granularity` should be 'weight' or 'channel'. Found 'filter'",
         ),
         ({"round_to": 8, "granularity": "weight"}, "`round_to` should be left out"),
+        ({"round_to": 10**6}, "`round_to` should be below .* Found 1000000"),
         ({"round_to": 0}, "`round_to` should be a positive integer or None. Found 0"),
         ({"score_bias": True}, "`score_bias` should be left out with granularity 'channel'"),
         ({"example_input": None}, "`example_input` should be a batch .* Found None for ByHand"),
