@@ -29,7 +29,11 @@ def _section() -> str:
         sizes = (entry.sizes[0.2], entry.sizes[1.0], entry.prunable_size)
         cells = [f"`{entry.name}`", f"{entry.parameters / 1e6:.2f} M"]
         cells += [f"{size / 1e6:.2f} MB" for size in sizes]
-        cells += [f"{100 * cross[c]:.1f}" for c in CAPACITIES]
+        own_statistics = describe(entry.name).manifest.norm_capacities
+        cells += [
+            f"{100 * cross[c]:.1f}" if c in own_statistics else f"*{100 * cross[c]:.1f}*"
+            for c in CAPACITIES
+        ]
         found.append(f"| {' | '.join(cells)} |")
     return (
         f"{HEADING}\n\nSmall checkpoints come with the package, so they need no network. `prunnet "
@@ -40,7 +44,9 @@ def _section() -> str:
         'bundled = timm.create_model("prunnet_resnet18.glyphs", pretrained=True)   # prunable\n'
         'student = from_pretrained("prunnet_resnet18.glyphs", capacity=0.2)        # plain\n```'
         "\n\nBytes, and Recall@1 in percent of queries at each capacity in the dense network's "
-        "gallery, on letters never seen in\ntraining; * took no part in training.\n\n"
+        "gallery, on letters never seen in\ntraining; * took no part in training: "
+        "norm statistics are calibrated, or in *italics* interpolated,\nwhich MobileNetV2 does not "
+        "stand.\n\n"
         + "\n".join(found)
         + '\n\n`publish(name, "team/name")`, or `prunnet publish`, sends one to a repository '
         "of yours, with the dense\nnetwork for stock timm beside it, which the package leaves out. "

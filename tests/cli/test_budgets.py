@@ -39,6 +39,7 @@ def run(*arguments: object) -> dict[str, object]:
     return json.loads(result.stdout)
 
 
+@pytest.mark.filterwarnings("default:The norm statistics:UserWarning")
 def test_prune_to_a_budget_comes_back_from_state_dict_and_json(
     channels: Path, model: nn.Module, tmp_path: Path
 ) -> None:
@@ -58,6 +59,7 @@ def test_prune_to_a_budget_comes_back_from_state_dict_and_json(
         torch.testing.assert_close(again(images), expected)
 
 
+@pytest.mark.filterwarnings("default:The norm statistics:UserWarning")
 def test_weights_are_pruned_to_bytes_for_stock_timm(
     saved: Path, network: nn.Module, tmp_path: Path
 ) -> None:

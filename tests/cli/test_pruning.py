@@ -102,3 +102,14 @@ def test_a_capacity_out_of_range_writes_nothing(saved: Path, tmp_path: Path, cap
     assert result.exit_code == 2
     assert "`capacity` should be in (0, 1]" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("default:The norm statistics:UserWarning")
+def test_interpolated_statistics_are_said_to_be(saved: Path, tmp_path: Path) -> None:
+    arguments = ["prune", str(saved), "--out", str(tmp_path / "out"), "--capacity"]
+    trained = CliRunner().invoke(app, [*arguments, "0.4"])
+    assert trained.stderr == ""
+    between = CliRunner().invoke(app, [*arguments, "0.5"])
+    assert between.exit_code == 0
+    [line] = between.stderr.splitlines()
+    assert line.startswith("Warning: The norm statistics at 0.5 are interpolated")
