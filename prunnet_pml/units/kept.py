@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from torch import nn
 
 from prunnet_pml.masks import check_capacity
-from prunnet_pml.units.groups import Cut, UnitGroup
+from prunnet_pml.units.groups import Cut, Side, UnitGroup
 from prunnet_pml.units.layers import UnitLayer
 from prunnet_pml.units.removal import check_fits, remove_units
 from prunnet_pml.units.scoring import hidden_units
@@ -68,6 +68,9 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
     """
     try:
         groups = [_read(group) for group in kept["groups"]]
+        places = [(cut.name, cut.side) for group, _ in groups for cut in group.cuts]
+        if len(set(places)) < len(places):
+            raise ValueError("units that lie in one place twice")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"`kept` should be what kept_units returns. Found {error!r}.") from error
     check_fits(network, [group for group, _ in groups], "kept")
@@ -79,7 +82,13 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
 def _read(data: Mapping[str, Any]) -> tuple[UnitGroup, list[int]]:
     """A group and the units kept of it; raises ValueError if these are no units of it."""
     cuts = tuple(Cut(**cut) for cut in data["cuts"])
+    for cut in cuts:
+        if not isinstance(cut.name, str) or cut.side not in get_args(Side):
+            raise ValueError(f"{cut}")
     units, kept = data["units"], list(data["kept"])
+    numbers = [units, *kept, *(number for cut in cuts for number in (cut.parts, cut.size))]
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise ValueError(f"{numbers} where whole numbers belong")
     if not kept or kept != sorted(set(kept)) or not set(kept) <= set(range(units)):
         raise ValueError(f"kept {kept} of {units} units")
     return UnitGroup(units, cuts, readers=()), kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import networks
 import pytest
@@ -154,7 +155,17 @@ def test_kept_units_of_another_network_are_refused() -> None:
     with pytest.raises(ValueError, match="`kept` should be of ResNet: `layer"):
         prunnet.apply_kept_units(other, kept)
     networks.assert_equal_states(other, before)
-    for broken in ({}, {"groups": [{}]}, {"groups": [{**kept["groups"][0], "kept": [3, 3]}]}, []):
+    first, network = kept["groups"][0], networks.build("resnet18")
+    groups: list[list[Any]] = [[{}], [first, first], [{**first, "kept": [3, 3]}]]
+    groups += [[{**first, "kept": [0.0]}], [{**first, "units": True}]]
+    for change in ({"side": "foo"}, {"name": 5}, {"size": "1"}, {"parts": -1}):
+        groups.append([{**first, "cuts": [{**first["cuts"][0], **change}]}])
+    before = networks.snapshot(network)
+    for broken in groups:
+        with pytest.raises(ValueError, match="`kept` should be what kept_units returns"):
+            prunnet.apply_kept_units(network, {"groups": broken})
+        networks.assert_equal_states(network, before)
+    for broken in ({}, []):
         with pytest.raises(ValueError, match="`kept` should be what kept_units returns"):
             prunnet.apply_kept_units(other, broken)
     with pytest.raises(ValueError, match=r"granularity 'channel'\. Found PrunableResNet"):
