@@ -15,7 +15,7 @@ demo: $(INSTALLED)  ## Train one network, prune it to many sizes, compare: resul
 test test-slow: export OMP_NUM_THREADS ?= 1
 
 test: $(INSTALLED)  ## Run the tests (only some: make test ARGS="tests/test_masks.py -x")
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(INSTALLED)  ## Run the tests that take minutes
 	$(BIN)/pytest -m slow $(ARGS)
