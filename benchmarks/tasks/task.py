@@ -69,12 +69,12 @@ class Task(ABC):
         return split.images, split.labels
 
     def network(self, width: float = 1.0) -> nn.Module:
-        """The backbone, untrained or pretrained.
+        """The backbone, untrained or pretrained; channels last, by which a CPU is faster.
 
         Networks of different widths start from different seeds, as separate trainings do.
         """
         torch.manual_seed(self.recipe.seed + round(100 * (1 - width**2)))
-        return self.build(width)
+        return self.build(width).to(memory_format=torch.channels_last)
 
     def loss(self, kind: type[nn.Module] = NormalizedSoftmaxLoss) -> nn.Module:
         """The classification loss, with class weights of its own."""
