@@ -42,7 +42,7 @@ METHODS: dict[str, Method] = {
     ),
     "slimmable": Method(
         slimmable,
-        "The same widths with the loss of the other methods, class weights of the widest.",
+        "Slimmable widths of prunnet-channel's MACs, with the loss of the other methods.",
     ),
     "prunnet-published": prunnet_method(PAPER, "PrunNet as in the paper (arXiv 2504.11879)."),
     "prunnet-authors-code": prunnet_method(

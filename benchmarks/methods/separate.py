@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from measure import TrainingBook
-from methods.channel_sizes import channel_macs
+from methods.channel_sizes import widths_of_channels
 from methods.fitting import fit, fit_dense
 from methods.method import Family
-from prunnet_pml.budgets.counting import count_macs
 from prunnet_pml.losses import AsymmetricRegressionLoss, InfluenceLoss
 from tasks import CAPACITIES, Task
 
@@ -26,11 +25,11 @@ def independent(task: Task, book: TrainingBook) -> Family:
 
 
 def independent_macs(task: Task, book: TrainingBook) -> Family:
-    """Widths by which multiplications match those of the channel-pruned network."""
+    """Widths by which they multiply as often as the channel-pruned networks."""
     family = {1.0: fit_dense(task, book)[0]}
-    for capacity, wanted in channel_macs(task, CAPACITIES).items():
+    for capacity, width in widths_of_channels(task, task.network).items():
         title = f"alone at the MACs of {capacity:.0%}"
-        family[capacity] = fit(task, book, title, _of_macs(task, wanted), task.loss())
+        family[capacity] = fit(task, book, title, task.network(width), task.loss())
     return family
 
 
@@ -71,17 +70,3 @@ def asymmetric(task: Task, book: TrainingBook) -> Family:
 
 def _network(task: Task, capacity: float) -> nn.Module:
     return task.network(math.sqrt(capacity))
-
-
-def _of_macs(task: Task, wanted: int) -> nn.Module:
-    """The backbone at the width, in percent, whose multiplications come nearest."""
-    size = task.input_size
-    low, high = 1, 100
-    while high - low > 1:
-        middle = (low + high) // 2
-        if count_macs(task.network(middle / 100), size) < wanted:
-            low = middle
-        else:
-            high = middle
-    nearest = min((low, high), key=lambda w: abs(count_macs(task.network(w / 100), size) - wanted))
-    return task.network(nearest / 100)

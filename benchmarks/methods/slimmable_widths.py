@@ -6,13 +6,14 @@ SFSC is after `Switchable Representation Learning Framework with Self-compatibil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
 from measure import TrainingBook
+from methods.channel_sizes import widths_of_channels
 from methods.method import Family
 from prunnet_pml.integration import Integrator
 from prunnet_pml.losses import EvidentialLoss
@@ -22,29 +23,44 @@ from tasks import CAPACITIES, Task
 
 
 def sfsc(task: Task, book: TrainingBook) -> Family:
-    """Losses by evidence, class weights moved by the widest alone, conflicts projected away."""
+    """Losses by evidence, class weights moved by the widest alone, conflicts projected away.
+
+    Its widths have the parameters of the capacities.
+    """
+    parameters = dict(zip(CAPACITIES, CAPACITIES, strict=True))
     loss_func = task.loss(EvidentialLoss)
 
     def warm_up(step: int) -> None:
         loss_func.kl_weight = min(1.0, 2 * step / task.recipe.steps)
 
-    return _train_widths(task, book, "sfsc", loss_func, prunnet.PCGrad(), warm_up)
+    return _train_widths(task, book, "sfsc", parameters, loss_func, prunnet.PCGrad(), warm_up)
 
 
 def slimmable(task: Task, book: TrainingBook) -> Family:
-    """The loss of the other methods, class weights moved by the widest alone, gradients summed."""
-    return _train_widths(task, book, "slimmable", task.loss(), prunnet.Sum())
+    """The loss of the other methods, class weights moved by the widest alone, gradients summed.
+
+    Its widths have the multiplications of the channel-pruned network's capacities.
+    """
+
+    def build(width: float) -> nn.Module:
+        shares = (1.0, width**2)
+        return narrowed(make_slimmable(task.network(), shares), shares[1], task.example(2))
+
+    parameters = {c: width**2 for c, width in widths_of_channels(task, build).items()}
+    return _train_widths(task, book, "slimmable", parameters, task.loss(), prunnet.Sum())
 
 
 def _train_widths(
     task: Task,
     book: TrainingBook,
     title: str,
+    parameters_of: Mapping[float, float],
     loss_func: nn.Module,
     integrator: Integrator,
     before_step: Callable[[int], None] = lambda _: None,
 ) -> Family:
-    widths = (1.0, *CAPACITIES)
+    """The family, its widths given by the share of the dense network's parameters."""
+    widths = (1.0, *parameters_of.values())
     network = make_slimmable(task.network(), widths)
 
     def run() -> None:
@@ -67,4 +83,5 @@ def _train_widths(
             schedule.step()
 
     book.train(title, {"network": network, "loss": loss_func}, run)
-    return {c: narrowed(network, c, task.example(2)) for c in widths}
+    shares = {1.0: 1.0, **parameters_of}
+    return {c: narrowed(network, share, task.example(2)) for c, share in shares.items()}

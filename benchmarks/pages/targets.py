@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 
 from pages.numbers import table
 from pages.untrained_table import BETWEEN, gap
@@ -64,15 +63,7 @@ def _channel(methods: Mapping[str, Runs]) -> Iterator[Target]:
         yield "channel, dense self: a network trained alone", dense, alone
     for other in ("slimmable", "sfsc"):
         for capacity in (0.8, 0.6, 0.4, 0.2) if other in methods else ():
-            name = f"channel at the MACs of {other} {capacity:.0%}, to dense: {other}"
-            share = methods[other].share(capacity, "macs")
-            yield name, _at_macs(runs, share), methods[other].mean(capacity, 1.0)
-
-
-def _at_macs(runs: Runs, share: float) -> float:
-    """Recall@1 in the dense gallery at a share of the MACs, between what was measured."""
-    points = sorted((runs.share(c, "macs"), runs.mean(c, 1.0)) for c in runs.capacities)
-    for (low, below), (high, above) in pairwise(points):
-        if low <= share <= high:
-            return below + (above - below) * (share - low) / (high - low)
-    return points[0][1] if share < points[0][0] else points[-1][1]
+            macs = f"{runs.share(capacity, 'macs'):.2f}"
+            theirs = f"{other}, {methods[other].share(capacity, 'macs'):.2f} of the MACs"
+            name = f"channel, {capacity:.0%} to dense, {macs} of the MACs: {theirs}"
+            yield name, runs.mean(capacity, 1.0), methods[other].mean(capacity, 1.0)
