@@ -27,13 +27,13 @@ def sfsc(task: Task, book: TrainingBook) -> Family:
 
     Its widths have the parameters of the capacities.
     """
-    parameters = dict(zip(CAPACITIES, CAPACITIES, strict=True))
+    shares = {c: c for c in CAPACITIES}
     loss_func = task.loss(EvidentialLoss)
 
     def warm_up(step: int) -> None:
         loss_func.kl_weight = min(1.0, 2 * step / task.recipe.steps)
 
-    return _train_widths(task, book, "sfsc", parameters, loss_func, prunnet.PCGrad(), warm_up)
+    return _train_widths(task, book, "sfsc", shares, loss_func, prunnet.PCGrad(), warm_up)
 
 
 def slimmable(task: Task, book: TrainingBook) -> Family:
@@ -41,26 +41,31 @@ def slimmable(task: Task, book: TrainingBook) -> Family:
 
     Its widths have the multiplications of the channel-pruned network's capacities.
     """
+    shares = widths_of_slimmable(task)
+    return _train_widths(task, book, "slimmable", shares, task.loss(), prunnet.Sum())
+
+
+def widths_of_slimmable(task: Task) -> dict[float, float]:
+    """The widths that multiply as often as the channel-pruned networks, as shares of parameters."""
 
     def build(width: float) -> nn.Module:
-        shares = (1.0, width**2)
-        return narrowed(make_slimmable(task.network(), shares), shares[1], task.example(2))
+        network = make_slimmable(task.network(), (1.0, width**2))
+        return narrowed(network, width**2, task.example(2))
 
-    parameters = {c: width**2 for c, width in widths_of_channels(task, build).items()}
-    return _train_widths(task, book, "slimmable", parameters, task.loss(), prunnet.Sum())
+    return {c: width**2 for c, width in widths_of_channels(task, build).items()}
 
 
 def _train_widths(
     task: Task,
     book: TrainingBook,
     title: str,
-    parameters_of: Mapping[float, float],
+    shares: Mapping[float, float],
     loss_func: nn.Module,
     integrator: Integrator,
     before_step: Callable[[int], None] = lambda _: None,
 ) -> Family:
     """The family, its widths given by the share of the dense network's parameters."""
-    widths = (1.0, *parameters_of.values())
+    widths = (1.0, *shares.values())
     network = make_slimmable(task.network(), widths)
 
     def run() -> None:
@@ -83,5 +88,6 @@ def _train_widths(
             schedule.step()
 
     book.train(title, {"network": network, "loss": loss_func}, run)
-    shares = {1.0: 1.0, **parameters_of}
-    return {c: narrowed(network, share, task.example(2)) for c, share in shares.items()}
+    return {
+        c: narrowed(network, share, task.example(2)) for c, share in {1.0: 1.0, **shares}.items()
+    }

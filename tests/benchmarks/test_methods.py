@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import prunnet_pml as prunnet
 from prunnet_pml.budgets.counting import count_macs
 from prunnet_pml.demo.recipe import Recipe, train_prunable
+from prunnet_pml.slimmable import make_slimmable, narrowed
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -30,6 +31,7 @@ finally:
 TRAINED = [1.0, *CAPACITIES]
 FEW_UNITS = {
     "independent-macs",
+    "slimmable",
     "torch-pruning",
     "prunnet-channel",
     "granularity=channel-multiples-of-8",
@@ -103,17 +105,33 @@ def test_separate_networks_match_in_parameters() -> None:
 
 def test_networks_of_equal_macs_are_so() -> None:
     """Torch-Pruning's and the separate ones against granularity "channel", at full width."""
-    from methods.channel_sizes import channel_macs
-    from methods.separate import _of_macs
+    from methods.channel_sizes import channel_macs, widths_of_channels
     from methods.torch_pruning import _hidden_layers, _pruned_to
 
     wide = ResNetTask("few-glyphs", few_glyphs.FewGlyphs, Recipe())
     hidden, dense = _hidden_layers(wide), wide.network()
+    widths = widths_of_channels(wide, wide.network)
     for capacity, wanted in channel_macs(wide, (0.8, 0.2)).items():
-        narrow = _of_macs(wide, wanted)
         pruned = _pruned_to(wide, dense, hidden, capacity, wanted)
-        for network in (narrow, pruned):
-            assert count_macs(network, wide.input_size) == pytest.approx(wanted, rel=0.06)
+        assert count_macs(pruned, wide.input_size) == pytest.approx(wanted, rel=0.06)
+        width = widths[capacity]
+        found, narrower = (
+            count_macs(wide.network(w), wide.input_size) for w in (width, width - 0.01)
+        )
+        assert narrower < wanted <= found <= 1.1 * wanted
+
+
+def test_slimmable_widths_multiply_no_less_than_hidden_units() -> None:
+    """Nor more than a percent of the width can make, at full width."""
+    from methods.channel_sizes import channel_macs
+    from methods.slimmable_widths import widths_of_slimmable
+
+    wide = ResNetTask("few-glyphs", few_glyphs.FewGlyphs, Recipe())
+    shares = widths_of_slimmable(wide)
+    network = make_slimmable(wide.network(), (1.0, *shares.values()))
+    for capacity, wanted in channel_macs(wide, CAPACITIES).items():
+        narrow = narrowed(network, shares[capacity], wide.example(2))
+        assert wanted <= count_macs(narrow, wide.input_size) <= 1.1 * wanted
 
 
 def test_norm_statistics_are_those_asked_for(task: SimpleNamespace, store: Path) -> None:

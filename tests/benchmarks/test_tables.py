@@ -120,7 +120,7 @@ def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     assert by_name["default, dense self: a network trained alone"].endswith(
         "71.0 | 73.0 | **no** |"
     )
-    name = "channel at the MACs of sfsc 40%, to dense: sfsc"
+    name = "channel, 40% to dense, 0.40 of the MACs: sfsc, 0.40 of the MACs"
     assert by_name[name].endswith("| 43.0 | 37.9 | yes |")
 
 
