@@ -1,13 +1,17 @@
-"""Sentences that say what was found on Glyphs, each made of the results that it speaks of."""
+"""Sentences that say what was found on a task, each made of the results that it speaks of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from drawings.curves import SELF_ONLY
 from methods import METHODS
+from pages.numbers import spread
 from study_results import Runs
 
 Methods = Mapping[str, Runs]
+OURS = ("prunnet-default", "prunnet-channel")
+"""What the library advises; all else are other methods."""
 
 
 def _at_20(methods: Methods, *names: str) -> list[float] | None:
@@ -67,13 +71,15 @@ def _cost(methods: Methods) -> str:
 
 
 def _place(methods: Methods) -> str:
-    ranked = sorted((n for n in METHODS if n in methods), key=lambda n: -methods[n].mean(0.2, 1.0))
-    if len(ranked) < 3 or "prunnet-default" not in ranked:
+    shared = [name for name in METHODS if name in methods and name not in SELF_ONLY]
+    rivals = sorted((n for n in shared if n not in OURS), key=lambda n: -methods[n].mean(0.2, 1.0))
+    if not rivals or "prunnet-default" not in methods:
         return ""
+    best, ours = methods[rivals[0]], methods["prunnet-default"]
     return (
-        f"**Where the default stands.** Of {len(ranked)} methods measured, number "
-        f"{ranked.index('prunnet-default') + 1} at 20% in the dense gallery;\n  first is "
-        f"`{ranked[0]}`, with {methods[ranked[0]].mean(0.2, 1.0):.1f}."
+        f"**Where the default stands.** 20% in the dense gallery: {spread(ours.cell(0.2, 1.0))}. "
+        f"The best of\n  {len(rivals)} other methods, `{rivals[0]}`: "
+        f"{spread(best.cell(0.2, 1.0))}."
     )
 
 

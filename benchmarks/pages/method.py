@@ -52,8 +52,14 @@ def method_pictures(study: Study) -> dict[str, Picture]:
 
 
 def _findings(study: Study) -> str:
-    found = [text for finding in FINDINGS if (text := finding(study.get("glyphs", {})))]
-    return "".join(f"- {text}\n" for text in found) or NOT_YET
+    lists = {data: _found(study[data]) for data in TASKS if data in study}
+    found = [f"{TASKS[data]}:\n\n{bullets}" for data, bullets in lists.items() if bullets]
+    return "\n".join(found) or NOT_YET
+
+
+def _found(methods: Mapping[str, Runs]) -> str:
+    texts = (finding(methods) for finding in FINDINGS)
+    return "".join(f"- {text}\n" for text in texts if text)
 
 
 def _task(data: str, methods: Mapping[str, Runs]) -> str:
