@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from prunnet_pml.class_exchange import Exchanged
+from prunnet_pml.given_network import check_network
 
 SPACE_ID = "prunnet_space_id"
 """What the id is called in metadata, of a state dict as of a safetensors file."""
@@ -146,6 +147,7 @@ def _is_stamped(module: nn.Module) -> bool:
 
 
 def _roots(model: nn.Module) -> list[Stamped]:
+    check_network(model)
     found = [m for m in model.modules() if isinstance(m, Stamped) and _is_stamped(m)]
     if not found:
         raise ValueError(

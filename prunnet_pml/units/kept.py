@@ -13,6 +13,7 @@ from typing import Any, cast, get_args
 
 from torch import nn
 
+from prunnet_pml.given_network import check_network
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.units.groups import Cut, Side, UnitGroup
 from prunnet_pml.units.layers import UnitLayer
@@ -66,6 +67,7 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
     Raises:
         ValueError: If ``kept`` is of another network or no such data; it is then as it was.
     """
+    check_network(network, "network")
     try:
         groups = [_read(group) for group in kept["groups"]]
         places = [(cut.name, cut.side) for group, _ in groups for cut in group.cuts]
