@@ -171,7 +171,9 @@ def _of_torch(file: Path) -> Iterable[Mapping[str, Any]]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # there is nothing that garbage can't make the unpickler raise
-        reason = f"{type(error).__name__}, {str(error).partition(chr(10))[0]}"
-        raise ValueError(f"`path` should be a torch checkpoint. Found {file}: {reason}") from error
+        raise ValueError(
+            "`path` should be a state dict that torch.save wrote, or a file of safetensors. Found "
+            f"{file}, which is neither."
+        ) from error
     parts = [content, *content.values()] if isinstance(content, Mapping) else []
     return [metadata for part in parts for metadata in getattr(part, "_metadata", {}).values()]
