@@ -41,7 +41,8 @@ def pull(
     source: Source,
     capacity: _Capacity = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder of your own.", show_default="the Hub's cache")
+        Path | None,
+        typer.Option(help="A folder of your own.", file_okay=False, show_default="the Hub's cache"),
     ] = None,
     revision: Revision = None,
     as_json: AsJson = False,
