@@ -167,12 +167,11 @@ class Manifest:
         return sum(self.files[name].size for name in self.files_for(capacity))
 
     def missing(self, folder: str | os.PathLike[str], capacity: float | None) -> list[str]:
-        """Those of :meth:`files_for` that a folder lacks, or has in another size."""
+        """Those of :meth:`files_for` that a folder lacks, or holds otherwise, by their SHA-256."""
         return [
             name
             for name in self.files_for(capacity)
-            if not (file := Path(folder) / name).is_file()
-            or file.stat().st_size != self.files[name].size
+            if not self.files[name].is_at(Path(folder) / name)
         ]
 
     def _all_files(self) -> list[str]:
