@@ -22,6 +22,9 @@ from prunnet_pml.units.groups import HiddenUnits
 BLOCK = "prunnet"
 """The key of the manifest in ``config.json``; stock timm passes it over."""
 
+PLAIN_BLOCK = "prunnet_pruned"
+"""The key, instead, that says what a plain network was pruned from."""
+
 PRECISIONS = ("float32", "float16", "bfloat16")
 
 
@@ -71,9 +74,14 @@ class Manifest:
     def parse(config: Mapping[str, Any], where: str = CONFIG) -> Manifest:
         """The manifest in what ``config.json`` holds; ``where`` is what errors call it."""
         if BLOCK not in config:
+            found = (
+                "a network that was pruned already: load it with timm, or ask for what it was "
+                "pruned from."
+                if PLAIN_BLOCK in config
+                else "a checkpoint of a plain network: load it with timm, then make_prunable."
+            )
             raise CheckpointError(
-                f"{where} should have a {BLOCK!r} block, see save_pretrained. Found a checkpoint "
-                "of a plain network: load it with timm, then make_prunable."
+                f"{where} should have a {BLOCK!r} block, see save_pretrained. Found {found}"
             )
         block = Fields(config[BLOCK], f"{where}: {BLOCK!r}")
         if (version := block.whole("format")) not in FORMATS:
