@@ -11,7 +11,7 @@ from prunnet_pml.layers import is_scorable
 from prunnet_pml.units.example_input import example_images
 from prunnet_pml.units.groups import HiddenUnits
 from prunnet_pml.units.layers import add_unit_scores
-from prunnet_pml.units.removal import check_fits
+from prunnet_pml.units.removal import check_units
 from prunnet_pml.units.search import find_units
 
 _UNITS = "_hidden_units"
@@ -70,7 +70,7 @@ def score_units(
     if not isinstance(units, HiddenUnits):
         found = type(units).__name__
         raise ValueError(f"`units` should be what hidden_units returns. Found {found}.")
-    check_fits(model, units.groups, "units")
+    check_units(model, units.groups, "units")
     modules = dict(model.named_modules())
     readers = [cut.name for group in units.groups for cut in group.readers]
     for name in (*units.layers, *readers):
