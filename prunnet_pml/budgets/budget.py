@@ -24,7 +24,8 @@ class Budget:
         bytes: Bytes of the state dict's tensors, as they would lie in a safetensors file, without
             its header. Of granularity "weight": of the kept values, a bit for each scored weight
             that says whether it is kept, and everything else in full, which is what a capacity
-            takes on the Hub at most.
+            takes on the Hub at most. A plain network's own file (of ``prunnet prune``, ``export``
+            or ``torch.save``) holds the pruned weights as zeros: it is as large as the dense one.
         latency_ms: Milliseconds of wall time for one forward of a batch, where the network stands:
             the median of several. Of granularity "channel" only.
         input_size: (channels, height, width) of an image, for ``macs`` and ``latency_ms``. Default:

@@ -49,7 +49,7 @@ def capacity_for(
         model: A prunable network. It stays as it is.
         macs: As all others: see :class:`Budget`, which says what is counted, and how.
         params: Parameters.
-        bytes: Bytes of the stored tensors.
+        bytes: Bytes of the stored tensors; of granularity "weight" as the Hub stores them.
         latency_ms: Milliseconds of a forward. They are measured, at seven capacities or so, so the
             capacity is exact to about 0.01 on a machine that does nothing else. Wherever it ends, a
             network of that capacity was measured within the limit.
