@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def write(name: str, found: dict[str, Any]) -> None:
     write_results(
         "latency",
         {
+            "onnxruntime": version("onnxruntime"),
+            "cpu": re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[0],
             "pixels": INPUT_SIZE[1],
             "turns": TURNS,
             "targets": TARGETS,

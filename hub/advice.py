@@ -49,7 +49,9 @@ def _line(error: Exception, repo_id: str, revision: str | None) -> str:
         )
     if isinstance(error, RevisionNotFoundError):
         return f"What to do: choose a branch, tag or commit of {page}. Found no {revision!r}."
-    if isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
+    if isinstance(error, OfflineModeIsEnabled):  # downloads end as the one below
+        return "What to do: HF_HUB_OFFLINE is set, so nothing is sent: unset it, and run the same."
+    if isinstance(error, LocalEntryNotFoundError):
         if constants.HF_HUB_OFFLINE:
             return (
                 f"What to do: HF_HUB_OFFLINE is set and {repo_id!r} is not in the cache as far as "

@@ -95,7 +95,7 @@ def build(config: Mapping[str, Any], records: Mapping[str, TensorRecord], where:
         with _at_most(len(records)):
             with torch.device("meta"):
                 unborn = _create(config)
-            check_fits(unborn, records, where)
+            check_tensors(unborn, records, where)
             _check_buffers(unborn)
             return unborn if _is_all_in_state(unborn) else _create(config)
     except CheckpointError:
@@ -105,7 +105,7 @@ def build(config: Mapping[str, Any], records: Mapping[str, TensorRecord], where:
         raise CheckpointError(f"{where} should describe a network of timm: {reason}") from error
 
 
-def check_fits(model: nn.Module, records: Mapping[str, TensorRecord], where: str) -> None:
+def check_tensors(model: nn.Module, records: Mapping[str, TensorRecord], where: str) -> None:
     """Raises CheckpointError where a plain network has other tensors than the manifest says."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in {**shapes, **records}:

@@ -13,7 +13,6 @@ from prunnet_pml.hub.layout import CONFIG
 from prunnet_pml.hub.manifest import BLOCK, Manifest
 from prunnet_pml.hub.origin import SOURCE, Folder, Repository, locate, recall, remember
 from prunnet_pml.hub.replacing import check_replaceable
-from prunnet_pml.hub.stored_file import sha256
 
 
 def download(
@@ -97,13 +96,7 @@ def upgrade(
         huggingface_hub.errors.HfHubHTTPError: As :func:`download`.
     """
     folder = Path(folder)
-    manifest = Manifest.read(folder)
-    lacking = [
-        name
-        for name in manifest.files_for(capacity)
-        if not (folder / name).is_file() or sha256(folder / name) != manifest.files[name].sha256
-    ]
-    if lacking:
+    if lacking := Manifest.read(folder).missing(folder, capacity):
         origin = recall(folder)
         for name in lacking:  # the client takes what it has once brought for what it brought
             (folder / name).unlink(missing_ok=True)

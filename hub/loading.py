@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from prunnet_pml.hub.architecture import build, check_fits
+from prunnet_pml.hub.architecture import build, check_tensors
 from prunnet_pml.hub.assembling import Assembly
 from prunnet_pml.hub.downloading import download
 from prunnet_pml.hub.errors import CheckpointError
@@ -26,8 +26,7 @@ from prunnet_pml.layers import SCORES
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import is_prunable, make_prunable
 from prunnet_pml.norms import CAPACITIES, capacity_units
-from prunnet_pml.units.removal import check_fits as check_units
-from prunnet_pml.units.removal import remove_units
+from prunnet_pml.units.removal import check_units, remove_units
 
 
 def from_pretrained(
@@ -74,7 +73,7 @@ def from_pretrained(
         where = str(folder / CONFIG)
         if model is None:
             model = build(read_json(folder / CONFIG), manifest.tensors, where)
-        check_fits(model, manifest.tensors, where)
+        check_tensors(model, manifest.tensors, where)
         try:
             if capacity is not None:
                 _cut(model, assembly.units, capacity)

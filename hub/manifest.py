@@ -22,6 +22,9 @@ from prunnet_pml.units.groups import HiddenUnits
 BLOCK = "prunnet"
 """The key of the manifest in ``config.json``; stock timm passes it over."""
 
+PLAIN_BLOCK = "prunnet_pruned"
+"""The key, instead, that says what a plain network was pruned from."""
+
 PRECISIONS = ("float32", "float16", "bfloat16")
 
 
@@ -71,9 +74,14 @@ class Manifest:
     def parse(config: Mapping[str, Any], where: str = CONFIG) -> Manifest:
         """The manifest in what ``config.json`` holds; ``where`` is what errors call it."""
         if BLOCK not in config:
+            found = (
+                "a network that was pruned already: load it with timm, or ask for what it was "
+                "pruned from."
+                if PLAIN_BLOCK in config
+                else "a checkpoint of a plain network: load it with timm, then make_prunable."
+            )
             raise CheckpointError(
-                f"{where} should have a {BLOCK!r} block, see save_pretrained. Found a checkpoint "
-                "of a plain network: load it with timm, then make_prunable."
+                f"{where} should have a {BLOCK!r} block, see save_pretrained. Found {found}"
             )
         block = Fields(config[BLOCK], f"{where}: {BLOCK!r}")
         if (version := block.whole("format")) not in FORMATS:
@@ -167,12 +175,11 @@ class Manifest:
         return sum(self.files[name].size for name in self.files_for(capacity))
 
     def missing(self, folder: str | os.PathLike[str], capacity: float | None) -> list[str]:
-        """Those of :meth:`files_for` that a folder lacks, or has in another size."""
+        """Those of :meth:`files_for` that a folder lacks, or holds otherwise, by their SHA-256."""
         return [
             name
             for name in self.files_for(capacity)
-            if not (file := Path(folder) / name).is_file()
-            or file.stat().st_size != self.files[name].size
+            if not self.files[name].is_at(Path(folder) / name)
         ]
 
     def _all_files(self) -> list[str]:

@@ -31,7 +31,7 @@ def locate(source: str | os.PathLike[str]) -> Path | str:
         FileNotFoundError: If it is a ``Path`` where there is no folder.
         ValueError: If it can be none of them.
     """
-    if Path(source).is_dir():
+    if source != "" and Path(source).is_dir():
         return Path(source)
     if isinstance(source, Path):
         raise FileNotFoundError(f"`source` should be a folder or a repository. Found no {source}.")

@@ -15,13 +15,11 @@ from torch import nn
 from prunnet_pml.evaluation.writing import write_text
 from prunnet_pml.hub.architecture import timm_config
 from prunnet_pml.hub.layout import CONFIG, DENSE
+from prunnet_pml.hub.manifest import PLAIN_BLOCK
 from prunnet_pml.hub.replacing import replacing_folder
 from prunnet_pml.hub.saving import write_config, write_file
 from prunnet_pml.network import is_prunable
 from prunnet_pml.space import check_space_id
-
-PLAIN_BLOCK = "prunnet_pruned"
-"""The key in ``config.json`` that says what the network was pruned from; stock timm passes it."""
 
 KEPT = "kept_units.json"
 """Beside the weights, where hidden units were cut out."""

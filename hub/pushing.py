@@ -61,6 +61,8 @@ def push_to_hub(
             folder = Path(made, "network")
             save_pretrained(source, folder, **save)
             return _push(folder, repo_id, private, revision, tag, commit_message, token)
+    if not isinstance(source, str | os.PathLike):
+        raise ValueError(f"`source` should be a network or a folder. Found {source!r}.")
     if save:
         raise ValueError(
             f"`source` should be a network, to be saved by {sorted(save)}. Found a folder."

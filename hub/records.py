@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -83,3 +85,16 @@ class FileRecord:
     def to_json(self) -> dict[str, Any]:
         """What :meth:`parse` parses."""
         return {"bytes": self.size, "sha256": self.sha256}
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the file lies there, whole."""
+        return path.is_file() and path.stat().st_size == self.size and sha256(path) == self.sha256
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file, read piece by piece."""
+    found = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()

@@ -20,10 +20,9 @@ from prunnet_pml.hub.architecture import timm_config
 from prunnet_pml.hub.bands import Contents, cut
 from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER, ROLE
 from prunnet_pml.hub.manifest import BLOCK, PRECISIONS, Manifest
-from prunnet_pml.hub.records import DTYPES, FileRecord, Kind, TensorRecord
+from prunnet_pml.hub.records import DTYPES, FileRecord, Kind, TensorRecord, sha256
 from prunnet_pml.hub.replacing import replacing_folder
 from prunnet_pml.hub.stable_header import sort_metadata
-from prunnet_pml.hub.stored_file import sha256
 from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import trained_capacities
 from prunnet_pml.space import SPACE_ID, space_id

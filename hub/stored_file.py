@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 from prunnet_pml.hub.errors import AGAIN, CheckpointError
 from prunnet_pml.hub.layout import ROLE
 from prunnet_pml.hub.manifest import Manifest
-from prunnet_pml.hub.records import FileRecord
+from prunnet_pml.hub.records import FileRecord, sha256
 from prunnet_pml.space import SPACE_ID
 
 _DTYPES = {
@@ -102,15 +101,6 @@ def opened(folder: Path, name: str, manifest: Manifest) -> Iterator[StoredFile]:
             yield StoredFile(file, path)
     except SafetensorError as error:
         raise CheckpointError(f"{path} should be safetensors. Found: {error}. {AGAIN}") from error
-
-
-def sha256(file: Path) -> str:
-    """The SHA-256 of a file, read piece by piece."""
-    found = hashlib.sha256()
-    with file.open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            found.update(piece)
-    return found.hexdigest()
 
 
 def _check(path: Path, record: FileRecord) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from prunnet_pml.checkpoint import Prunable
 from prunnet_pml.class_exchange import Exchanged, exchange_class
+from prunnet_pml.given_network import check_network
 from prunnet_pml.layers import SCORES, ScoredLayer, add_scores
 from prunnet_pml.masks import (
     check_capacities,
@@ -88,8 +89,8 @@ def make_prunable(
             out of its range. The network is then as it was.
     """
     trained = check_capacities(capacities)
-    network = type(model).__name__.removeprefix(Prunable.__name__)
     if is_prunable(model):
+        network = type(model).__name__.removeprefix(Prunable.__name__)
         raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
     space = new_space_id() if space_id is None else check_space_id(space_id)
     score = _score_function(initial_scores, generator)
@@ -159,7 +160,12 @@ def trained_capacities(model: nn.Module) -> tuple[float, ...]:
 
 
 def is_prunable(model: nn.Module) -> bool:
-    """Whether there is a scored layer in a network."""
+    """Whether there is a scored layer in a network.
+
+    Raises:
+        ValueError: If ``model`` is no network.
+    """
+    check_network(model)
     return any(isinstance(module, ScoredLayer) for module in model.modules())
 
 
@@ -169,6 +175,7 @@ def scored_layers(model: nn.Module) -> dict[str, ScoredLayer]:
     Raises:
         ValueError: If there is none.
     """
+    check_network(model)
     layers = {name: m for name, m in model.named_modules() if isinstance(m, ScoredLayer)}
     if not layers:
         raise ValueError(
@@ -227,7 +234,8 @@ def _refuse(beside: str, **arguments: object) -> None:
     """Raises ValueError if an argument is given that does not go with another one."""
     for name, value in arguments.items():
         if value is not None:
-            raise ValueError(f"`{name}` should be left out with {beside}. Found {value!r}.")
+            found = value if isinstance(value, int) else type(value).__name__
+            raise ValueError(f"`{name}` should be left out with {beside}. Found {found}.")
 
 
 def _score_function(

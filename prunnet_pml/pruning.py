@@ -50,6 +50,8 @@ def prune(
         capacity = largest_capacity(model, budget)
     capacity = check_capacity(capacity)
     scored_layers(model)  # refuses a plain network
+    if not (calibration is None or isinstance(calibration, Iterable)):
+        raise ValueError(f"`calibration` should be a loader of images. Found {calibration!r}.")
     pruned = copy.deepcopy(model)
     set_capacity(pruned, capacity)
     smallest = _smallest_set(pruned, default=capacity)

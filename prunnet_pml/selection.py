@@ -20,8 +20,13 @@ def layers_to_score(
         filter_fn: As in ``make_prunable``.
 
     Raises:
-        ValueError: If there are none, or the network has parameters without a shape yet.
+        ValueError: If there are none, ``filter_fn`` is no function, or the network has parameters
+            without a shape yet.
     """
+    if not (filter_fn is None or callable(filter_fn)):
+        raise ValueError(
+            f"`filter_fn` should be a function of a module and its name. Found {filter_fn!r}."
+        )
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
     if lazy:
         raise ValueError(f"`model` should have run once. Found `{lazy[0]}` without a shape.")

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from prunnet_pml.class_exchange import Exchanged
+from prunnet_pml.given_network import check_network
 
 SPACE_ID = "prunnet_space_id"
 """What the id is called in metadata, of a state dict as of a safetensors file."""
@@ -146,6 +147,7 @@ def _is_stamped(module: nn.Module) -> bool:
 
 
 def _roots(model: nn.Module) -> list[Stamped]:
+    check_network(model)
     found = [m for m in model.modules() if isinstance(m, Stamped) and _is_stamped(m)]
     if not found:
         raise ValueError(
@@ -169,7 +171,9 @@ def _of_torch(file: Path) -> Iterable[Mapping[str, Any]]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # there is nothing that garbage can't make the unpickler raise
-        reason = f"{type(error).__name__}, {str(error).partition(chr(10))[0]}"
-        raise ValueError(f"`path` should be a torch checkpoint. Found {file}: {reason}") from error
+        raise ValueError(
+            "`path` should be a state dict that torch.save wrote, or a file of safetensors. Found "
+            f"{file}, which is neither."
+        ) from error
     parts = [content, *content.values()] if isinstance(content, Mapping) else []
     return [metadata for part in parts for metadata in getattr(part, "_metadata", {}).values()]

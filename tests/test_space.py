@@ -184,8 +184,15 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="`path` should be a"):
                 read_space_id(tmp_path / name)
     torch.save(TinyEmbedder(), tmp_path / "it.pt")  # a pickled object: code, not tensors
-    with pytest.raises(ValueError, match="`path` should be a torch checkpoint"):
-        read_space_id(tmp_path / "it.pt")
+    program = torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),))
+    torch.export.save(program, tmp_path / "it.pt2")
+    for name in ("it.pt", "it.pt2"):
+        with pytest.raises(ValueError) as caught:
+            read_space_id(tmp_path / name)
+        assert str(caught.value) == (
+            "`path` should be a state dict that torch.save wrote, or a file of safetensors. Found "
+            f"{tmp_path / name}, which is neither."
+        )
 
 
 def test_a_training_that_leaves_a_space_draws_a_new_one(model: nn.Module) -> None:

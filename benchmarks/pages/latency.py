@@ -29,12 +29,13 @@ def latency_page(results: dict[str, Any]) -> str:
     turns = ", ".join(f"{n} turns at batch {batch}" for batch, n in results["turns"].items())
     return (
         f"{text}Images of {results['pixels']} px, {turns}; weights are untrained, which changes no "
-        "time.\n\n"
+        f"time.\n{_measured_with(results)}\n\n"
         f"![Latency over capacity, for every runtime]({PICTURE})\n\n"
         "## At 20%\n\n"
         f"Targets: MACs at most {targets['macs']:.2f}, latency at most {targets['latency']:.2f} of "
-        "the dense network's. In brackets the lowest and the\nhighest of the turns.\n\n"
-        f"{_targets(networks)}\n"
+        "the dense network's; **bold** is what misses\nits target. In brackets the lowest and the "
+        "highest of the turns.\n\n"
+        f"{_targets(networks, targets)}\n"
         "*Eager* is torch as it comes. *Tuned* is torch with "
         "`network.to(memory_format=torch.channels_last)`, images likewise, in a\nprocess that "
         "keeps the memory it freed, as with jemalloc, or here with glibc's "
@@ -102,25 +103,39 @@ def _columns(networks: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _targets(networks: dict[str, Any]) -> str:
-    columns = _columns(networks)
+def _measured_with(results: dict[str, Any]) -> str:
+    """The versions and the machine, as far as they were written down."""
+    names = {"torch": "torch", "onnxruntime": "ONNX Runtime"}
+    versions = [f"{name} {results[key]}" for key, name in names.items() if key in results]
+    machine = results.get("cpu", f"a CPU of type {results['machine']}")
+    return f"Measured with {' and '.join(versions)} on {machine}."
+
+
+def _targets(networks: dict[str, Any], targets: dict[str, float]) -> str:
+    columns, bound = _columns(networks), targets["latency"]
     heads = ["network", "MACs", *(f"{RUNTIMES[runtime]}, {batch}" for runtime, batch in columns)]
     rows = [
         [
             name,
-            f"{_share(found, TARGETED, 'macs'):.3f}",
-            *(_range(found.get(runtime, {}).get(batch)) for runtime, batch in columns),
+            _marked(_share(found, TARGETED, "macs"), targets["macs"]),
+            *(_range(found.get(runtime, {}).get(batch), bound) for runtime, batch in columns),
         ]
         for name, found in networks.items()
     ]
     return table(heads, rows)
 
 
-def _range(measured: dict[str, Any] | None) -> str:
+def _marked(share: float, target: float) -> str:
+    """A share, bold where it is above its target."""
+    return f"**{share:.3f}**" if share > target else f"{share:.3f}"
+
+
+def _range(measured: dict[str, Any] | None, target: float) -> str:
     if not measured:
         return NONE
     one = measured[TARGETED]
-    return f"{one['ratio']:.2f} ({one['ratio_min']:.2f} to {one['ratio_max']:.2f})"
+    bounds = f"({one['ratio_min']:.2f} to {one['ratio_max']:.2f})"
+    return f"{_marked(one['ratio'], target)} {bounds}"
 
 
 def _capacities(networks: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Real
 
+from prunnet_pml.input_size import check_input_size
+
 LIMITS = ("macs", "params", "bytes", "latency_ms")
 """The fields of a budget that are limits; the others say what they are measured with."""
 
@@ -22,7 +24,8 @@ class Budget:
         bytes: Bytes of the state dict's tensors, as they would lie in a safetensors file, without
             its header. Of granularity "weight": of the kept values, a bit for each scored weight
             that says whether it is kept, and everything else in full, which is what a capacity
-            takes on the Hub at most.
+            takes on the Hub at most. A plain network's own file (of ``prunnet prune``, ``export``
+            or ``torch.save``) holds the pruned weights as zeros: it is as large as the dense one.
         latency_ms: Milliseconds of wall time for one forward of a batch, where the network stands:
             the median of several. Of granularity "channel" only.
         input_size: (channels, height, width) of an image, for ``macs`` and ``latency_ms``. Default:
@@ -50,18 +53,12 @@ class Budget:
                 raise ValueError(f"`{name}` should be a positive number. Found {limit!r}.")
         for name in ("batch_size", "threads"):
             value = getattr(self, name)
-            if value is not None and not _is_count(value):
+            if value is not None and not (type(value) is int and value > 0):
                 raise ValueError(f"`{name}` should be a positive integer. Found {value!r}.")
-        size: object = self.input_size
-        is_shape = isinstance(size, tuple | list) and len(size) == 3 and all(map(_is_count, size))
-        if size is not None and not is_shape:
-            raise ValueError(f"`input_size` should be (channels, height, width). Found {size!r}.")
+        if self.input_size is not None:
+            check_input_size(self.input_size)
 
     @property
     def limits(self) -> dict[str, float]:
         """What is limited, by its name."""
         return {name: limit for name in LIMITS if (limit := getattr(self, name)) is not None}
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,7 +1,9 @@
 """``capacity_for``: the largest capacity within a budget.
 
-Whatever a subnetwork takes is a step function of its capacity that never falls, so halving finds
-the last step within a limit.
+Below the dense network, whatever a subnetwork takes is a step function of its capacity that never
+falls, so halving finds the last step within a limit. The dense network is asked first: of
+granularity "weight" it takes fewer bytes than a subnetwork that prunes next to nothing, as it needs
+no bit mask.
 """
 
 from __future__ import annotations
@@ -11,10 +13,10 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from prunnet_pml.budgets.budget import Budget
-from prunnet_pml.budgets.costs import ChannelCosts, WeightCosts
+from prunnet_pml.budgets.costs import ChannelCosts, WeightCosts, dense_network
 from prunnet_pml.budgets.latency import LatencyCosts
+from prunnet_pml.input_size import input_size_for
 from prunnet_pml.network import scored_layers
-from prunnet_pml.units.example_input import example_images
 from prunnet_pml.units.scoring import has_units
 
 _STEPS = 10_000_000
@@ -47,7 +49,7 @@ def capacity_for(
         model: A prunable network. It stays as it is.
         macs: As all others: see :class:`Budget`, which says what is counted, and how.
         params: Parameters.
-        bytes: Bytes of the stored tensors.
+        bytes: Bytes of the stored tensors; of granularity "weight" as the Hub stores them.
         latency_ms: Milliseconds of a forward. They are measured, at seven capacities or so, so the
             capacity is exact to about 0.01 on a machine that does nothing else. Wherever it ends, a
             network of that capacity was measured within the limit.
@@ -73,9 +75,13 @@ def largest_capacity(model: nn.Module, budget: Budget) -> float:
         ValueError: As ``capacity_for``.
     """
     scored_layers(model)  # refuses a plain network
+    if not isinstance(budget, Budget):
+        raise ValueError(f"`budget` should be a Budget. Found {budget!r}.")
+    size = None
+    if {"macs", "latency_ms"} & budget.limits.keys():
+        size = input_size_for(dense_network(model), budget.input_size)
     limits = budget.limits
     latency = limits.pop("latency_ms", None)
-    size = _input_size(model, budget) if {"macs", "latency_ms"} & budget.limits.keys() else None
     channel = has_units(model)
     if latency is not None and not channel:
         raise ValueError(
@@ -90,18 +96,6 @@ def largest_capacity(model: nn.Module, budget: Budget) -> float:
         timed = LatencyCosts(model, (budget.batch_size, *(size or ())), budget.threads)
         capacity = _largest_within({"latency_ms": latency}, timed.at, capacity, _TIMED_STEPS)
     return capacity
-
-
-def _input_size(model: nn.Module, budget: Budget) -> tuple[int, ...]:
-    if budget.input_size is not None:
-        return tuple(budget.input_size)
-    try:
-        return tuple(example_images(model, None).shape[1:])
-    except ValueError as error:
-        raise ValueError(
-            "`input_size` should be (channels, height, width): only a timm network says which. "
-            f"Found None for {type(model).__name__}."
-        ) from error
 
 
 def _largest_within(

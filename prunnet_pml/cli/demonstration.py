@@ -9,9 +9,9 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and checkpoint.")] = Path(
-        "demo-output"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for tables, pictures and checkpoint.", file_okay=False)
+    ] = Path("demo-output"),
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps of each network.", show_default="600")
     ] = None,

@@ -39,7 +39,9 @@ def evaluate(
     ] = None,
     revision: Revision = None,
     cfg_options: Changes = None,
-    out: Annotated[Path | None, typer.Option(help="A file for all metrics, as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A file for all metrics, as JSON.", dir_okay=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what queries of every capacity find in galleries of every capacity.

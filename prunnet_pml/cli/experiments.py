@@ -45,7 +45,9 @@ def train(
     work_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for checkpoints and logs.", show_default="work_dirs/<name of the config>"
+            help="Folder for checkpoints and logs.",
+            file_okay=False,
+            show_default="work_dirs/<name of the config>",
         ),
     ] = None,
     resume: Annotated[

@@ -38,7 +38,8 @@ def export(
         Format, typer.Option("--format", help="For ONNX Runtime, or torch.export.load.")
     ] = Format.onnx,
     out: Annotated[
-        Path | None, typer.Option(help="A file.", show_default="by source and capacity")
+        Path | None,
+        typer.Option(help="A file.", dir_okay=False, show_default="by source and capacity"),
     ] = None,
     revision: Revision = None,
     as_json: AsJson = False,

@@ -21,7 +21,7 @@ from prunnet_pml.cli.subnetworks import (
 
 def prune(
     source: Source,
-    out: Annotated[Path, typer.Option(help="A folder, for stock timm.")],
+    out: Annotated[Path, typer.Option(help="A folder, for stock timm.", file_okay=False)],
     capacity: Capacity = None,
     macs: Macs = None,
     params: Params = None,

@@ -42,7 +42,14 @@ Macs = Annotated[
     float | None, _limit("--macs", "Instead: at most so many MACs an image, such as 300M.")
 ]
 Params = Annotated[float | None, _limit("--params", "Instead: at most so many parameters.")]
-Bytes = Annotated[float | None, _limit("--bytes", "Instead: at most so many bytes of weights.")]
+Bytes = Annotated[
+    float | None,
+    _limit(
+        "--bytes",
+        "Instead: at most so many bytes of weights. Of granularity weight: as the Hub stores them; "
+        "the file written here holds zeros in full.",
+    ),
+]
 LatencyMs = Annotated[
     float | None, _limit("--latency-ms", "Instead: at most so many milliseconds an image.")
 ]

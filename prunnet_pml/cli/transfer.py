@@ -41,7 +41,8 @@ def pull(
     source: Source,
     capacity: _Capacity = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder of your own.", show_default="the Hub's cache")
+        Path | None,
+        typer.Option(help="A folder of your own.", file_okay=False, show_default="the Hub's cache"),
     ] = None,
     revision: Revision = None,
     as_json: AsJson = False,
@@ -66,7 +67,9 @@ def upgrade(
     """
     from prunnet_pml import hub
 
-    _print_folder(hub.upgrade(folder, capacity), capacity, as_json)
+    was_there = not hub.Manifest.read(folder).missing(folder, capacity)
+    hub.upgrade(folder, capacity)
+    _print_folder(folder, capacity, as_json, was_there)
 
 
 def print_commit(url: str, oid: str, as_json: bool) -> None:
@@ -77,7 +80,9 @@ def print_commit(url: str, oid: str, as_json: bool) -> None:
         typer.echo(url)
 
 
-def _print_folder(folder: Path, capacity: float | None, as_json: bool) -> None:
+def _print_folder(
+    folder: Path, capacity: float | None, as_json: bool, was_there: bool = False
+) -> None:
     from prunnet_pml.hub import Manifest
 
     size = Manifest.read(folder).bytes_for(capacity)
@@ -85,4 +90,5 @@ def _print_folder(folder: Path, capacity: float | None, as_json: bool) -> None:
         print_json({"folder": str(folder), "capacity": capacity, "bytes": size})
     else:
         shown = "prunable" if capacity is None else f"{capacity:.0%}"
-        typer.echo(f"{folder}: {shown}, {megabytes(size)}")
+        told = ", at hand already: nothing was downloaded" if was_there else ""
+        typer.echo(f"{folder}: {shown}, {megabytes(size)}{told}")

@@ -36,9 +36,20 @@ def save_figure(
         figure.savefig(temporary, dpi=dots_per_inch)
 
 
+def check_no_folder(path: str | os.PathLike[str]) -> None:
+    """Raises ValueError where a folder lies: before the work whose result is to be written."""
+    if Path(path).is_dir():
+        raise ValueError(f"`path` should be a file. Found the folder {os.fspath(path)}.")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path with the same suffix in the same folder; it replaces ``path`` at the end."""
+    """A temporary path with the same suffix in the same folder; it replaces ``path`` at the end.
+
+    Raises:
+        ValueError: If ``path`` is a folder.
+    """
+    check_no_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
     os.close(handle)

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunnet_pml.input_size import input_size_for
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import is_prunable
 from prunnet_pml.pruning import prune
 from prunnet_pml.space import SPACE_ID, check_space_id
 from prunnet_pml.space import space_id as space_id_of
-from prunnet_pml.units.example_input import example_images
 
 _NORMALISATION = ("mean", "std", "interpolation", "crop_pct")
 """What timm says of how images are prepared."""
@@ -70,24 +70,13 @@ def exportable(
         metadata[SPACE_ID] = check_space_id(space_id)
     if capacity is not None:
         metadata["prunnet_capacity"] = f"{check_capacity(capacity):.7g}"
-    images = _images(network.cpu(), input_size)
+    size = input_size_for(network.cpu(), input_size)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, *size, generator=generator).to(next(network.parameters()))
     config = getattr(network, "pretrained_cfg", None)
     known = config if isinstance(config, dict) else {}
-    metadata["input_size"] = json.dumps([*images.shape[1:]])
+    metadata["input_size"] = json.dumps(size)
     for key in _NORMALISATION:
         if known.get(key) is not None:
             metadata[key] = known[key] if isinstance(known[key], str) else json.dumps(known[key])
     return Exportable(network, images, metadata)
-
-
-def _images(network: nn.Module, input_size: Sequence[int] | None) -> Tensor:
-    if input_size is None:
-        try:
-            return example_images(network, None).repeat(2, 1, 1, 1)
-        except ValueError as error:
-            raise ValueError(
-                "`input_size` should be (channels, height, width): only a timm network says which. "
-                f"Found None for {type(network).__name__}."
-            ) from error
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, *input_size, generator=generator).to(next(network.parameters()))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunnet_pml.budgets.counting import count_bytes
-from prunnet_pml.evaluation.writing import replacing
+from prunnet_pml.evaluation.writing import check_no_folder, replacing
 from prunnet_pml.export.checking import check_outputs
 from prunnet_pml.export.exportable import Exportable, exportable
 
@@ -62,6 +62,7 @@ def export_onnx(
     _check_installed(check)
     if Path(path).suffix != ".onnx":
         raise ValueError(f"`path` should end in '.onnx'. Found {os.fspath(path)!r}.")
+    check_no_folder(path)
     if type(opset) is not int or opset < OPSET:
         raise ValueError(f"`opset` should be an integer from {OPSET} on. Found {opset!r}.")
     made_of = exportable(model, capacity, input_size, space_id)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from prunnet_pml.evaluation.writing import replacing
+from prunnet_pml.evaluation.writing import check_no_folder, replacing
 from prunnet_pml.export.checking import check_outputs
 from prunnet_pml.export.exportable import exportable
 
@@ -57,6 +57,7 @@ def export_program(
     """
     if Path(path).suffix != ".pt2":
         raise ValueError(f"`path` should end in '.pt2'. Found {os.fspath(path)!r}.")
+    check_no_folder(path)
     made_of = exportable(model, capacity, input_size, space_id)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on what the exporter does inside of itself

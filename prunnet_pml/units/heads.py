@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from prunnet_pml.units.groups import Cut, Side, UnitGroup
+from prunnet_pml.units.removal import entries
 from prunnet_pml.units.traced import Traced
 
 
@@ -34,14 +35,15 @@ def attention_heads(model: nn.Module, traced: Traced) -> UnitGroup | None:
     parent = parents.pop()
     attention: Any = model.get_submodule(parent)
     heads = getattr(attention, "num_heads", None)
-    width = _entries(model, readers[0], "in")
-    if not isinstance(heads, int) or heads < 2 or width % heads:
+    width = entries(model, Cut(readers[0], "in"))
+    made = {name: entries(model, Cut(name, "out")) for name in makers}
+    if not isinstance(heads, int) or heads < 2 or width == 0 or width % heads:
         return None
-    if any(_entries(model, name, "out") % width for name in makers):
+    if any(count == 0 or count % width for count in made.values()):  # 0: neither layer nor norm
         return None
     size = width // heads
     reader = Cut(readers[0], "in", size=size)
-    cuts = [Cut(name, "out", _entries(model, name, "out") // width, size) for name in makers]
+    cuts = [Cut(name, "out", count // width, size) for name, count in made.items()]
     prefix = f"{parent}." if parent else ""
     for name, tensor in {**attention._parameters, **attention._buffers}.items():
         if tensor is None or not tensor.is_floating_point():
@@ -54,8 +56,3 @@ def attention_heads(model: nn.Module, traced: Traced) -> UnitGroup | None:
         if type(value) is int and value in (heads, width):
             cuts.append(Cut(prefix + name, "number"))
     return UnitGroup(heads, (*cuts, reader), (reader,))
-
-
-def _entries(model: nn.Module, name: str, side: str) -> int:
-    weight: Any = model.get_submodule(name)._parameters["weight"]
-    return int(weight.shape[0 if side == "out" else 1])

@@ -13,10 +13,11 @@ from typing import Any, cast, get_args
 
 from torch import nn
 
+from prunnet_pml.given_network import check_network
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.units.groups import Cut, Side, UnitGroup
 from prunnet_pml.units.layers import UnitLayer
-from prunnet_pml.units.removal import check_fits, remove_units
+from prunnet_pml.units.removal import check_units, remove_units
 from prunnet_pml.units.scoring import hidden_units
 
 
@@ -66,6 +67,7 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
     Raises:
         ValueError: If ``kept`` is of another network or no such data; it is then as it was.
     """
+    check_network(network, "network")
     try:
         groups = [_read(group) for group in kept["groups"]]
         places = [(cut.name, cut.side) for group, _ in groups for cut in group.cuts]
@@ -73,7 +75,7 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
             raise ValueError("units that lie in one place twice")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"`kept` should be what kept_units returns. Found {error!r}.") from error
-    check_fits(network, [group for group, _ in groups], "kept")
+    check_units(network, [group for group, _ in groups], "kept")
     for group, units in groups:
         remove_units(network, group, units)
     return network

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from prunnet_pml.units.groups import Cut, UnitGroup
 
@@ -37,7 +38,7 @@ def remove_units(model: nn.Module, group: UnitGroup, kept: Sequence[int]) -> Non
             _cut_tensor(holder, leaf, 0 if cut.side == "out" else 1, cut.indices(group.units, kept))
 
 
-def check_fits(model: nn.Module, groups: Iterable[UnitGroup], name: str) -> None:
+def check_units(model: nn.Module, groups: Iterable[UnitGroup], name: str) -> None:
     """Raises ValueError where units can't be cut out of a plain network; ``name`` is theirs."""
     for group in groups:
         for cut in group.cuts:
@@ -61,6 +62,8 @@ def entries(model: nn.Module, cut: Cut) -> int:
         count = vars(holder).get(leaf)
         return count if type(count) is int else 0
     if (module := holder._modules.get(leaf)) is not None:
+        if not isinstance(module, nn.Conv2d | nn.Linear | _NormBase):
+            return 0
         names = [name for name in _SIZES[cut.side] if hasattr(module, name)]
         return int(getattr(module, names[0])) if names else 0
     tensor, axis = _tensor(holder, leaf), 0 if cut.side == "out" else 1

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
 
+from prunnet_pml.given_network import check_network
 from prunnet_pml.layers import is_scorable
 from prunnet_pml.units.example_input import example_images
 from prunnet_pml.units.groups import HiddenUnits
 from prunnet_pml.units.layers import add_unit_scores
-from prunnet_pml.units.removal import check_fits
+from prunnet_pml.units.removal import check_units
 from prunnet_pml.units.search import find_units
 
 _UNITS = "_hidden_units"
@@ -64,9 +65,12 @@ def score_units(
         trained_capacities: The capacities that take part in training, largest first.
 
     Raises:
-        ValueError: If the units are of another network, which is then as it was.
+        ValueError: If the units are of another network, or none. It is then as it was.
     """
-    check_fits(model, units.groups, "units")
+    if not isinstance(units, HiddenUnits):
+        found = type(units).__name__
+        raise ValueError(f"`units` should be what hidden_units returns. Found {found}.")
+    check_units(model, units.groups, "units")
     modules = dict(model.named_modules())
     readers = [cut.name for group in units.groups for cut in group.readers]
     for name in (*units.layers, *readers):
@@ -95,6 +99,7 @@ def hidden_units(model: nn.Module) -> HiddenUnits:
     Raises:
         ValueError: If ``model`` has no hidden units with scores.
     """
+    check_network(model)
     groups, layers = [], []
     for prefix, _, units in unit_roots(model):
         dot = "." if prefix else ""

@@ -8,14 +8,14 @@ does a width that leads from block to block, where the network has such a stream
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from prunnet_pml.units.grouped import join_grouped_convolutions
-from prunnet_pml.units.groups import Cut, Side, UnitGroup
+from prunnet_pml.units.groups import Cut, UnitGroup
 from prunnet_pml.units.heads import attention_heads
+from prunnet_pml.units.removal import entries
 from prunnet_pml.units.traced import Traced, trace
 from prunnet_pml.units.trial import groups_that_hold
 
@@ -62,16 +62,13 @@ def _channels(model: nn.Module, part: Traced, streams: Sequence[Traced]) -> Unit
     if part.width < 2 or not part.names("in"):
         return None
     if not all(
-        entries == _entries(model, name, side) and entries % part.width == 0
-        for (name, side), entries in part.axes.items()
+        found == entries(model, Cut(name, side)) and found % part.width == 0
+        for (name, side), found in part.axes.items()
     ):
         return None
     if _leads_through_blocks(part, streams):
         return None
-    cuts = [
-        Cut(name, cast("Side", side), size=entries // part.width)
-        for (name, side), entries in part.axes.items()
-    ]
+    cuts = [Cut(name, side, size=found // part.width) for (name, side), found in part.axes.items()]
     reading = [cut for cut in cuts if cut.side == "in"]
     reading.sort(key=lambda cut: _weight_count(model, cut.name), reverse=True)
     return UnitGroup(part.width, tuple(cuts), tuple(reading))
@@ -100,16 +97,6 @@ def _innermost(names: Sequence[str]) -> str:
             break
         common.append(parts[0])
     return ".".join(common)
-
-
-def _entries(model: nn.Module, name: str, side: str) -> int:
-    """How many channels a layer or batch norm has at a side; 0 for what is neither."""
-    module: Any = model.get_submodule(name)
-    if isinstance(module, nn.Conv2d):
-        return int(module.out_channels if side == "out" else module.in_channels)
-    if isinstance(module, nn.Linear):
-        return int(module.out_features if side == "out" else module.in_features)
-    return int(module.num_features) if isinstance(module, _NormBase) else 0
 
 
 def _weight_count(model: nn.Module, name: str) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Axis = tuple[str, str]
+from prunnet_pml.units.groups import Side
+
+Axis = tuple[str, Side]
 """A module's name and a side of it: ``"out"`` or ``"in"``."""
 
 
@@ -32,7 +34,7 @@ class Traced:
     is_added_to: bool = False
     is_attention: bool = False
 
-    def names(self, side: str) -> list[str]:
+    def names(self, side: Side) -> list[str]:
         """The modules that share the channels at this side."""
         return [name for name, found in self.axes if found == side]
 
@@ -72,7 +74,7 @@ def _traced(group: Any, names: dict[Any, str]) -> Traced:  # noqa: ANN401
         if isinstance(node.module, nn.Parameter):
             found.parameters.append(names[node.module])
         elif node.module in names:
-            side = "in" if "in_channels" in dependency.handler.__name__ else "out"
+            side: Side = "in" if "in_channels" in dependency.handler.__name__ else "out"
             found.axes[names[node.module], side] = len(indices)
         elif operation.startswith(("AddBackward", "SubBackward")):
             found.is_added_to |= len(node.inputs) > 1

@@ -47,7 +47,8 @@ def load_config(name_or_path: str | Path, options: Iterable[str] = ()) -> Config
 
     Raises:
         ValueError: If there is neither a config of that name nor a file (the nearest names are
-            named), the file is not Python, or an option is not ``key=value`` of a known key.
+            named), the file is no config of a model, or an option is not ``key=value`` of a known
+            key.
 
     Example:
         >>> config = load_config("glyphs_resnet10", ["optim_wrapper.optimizer.lr=0.005"])
@@ -65,8 +66,15 @@ def load_config(name_or_path: str | Path, options: Iterable[str] = ()) -> Config
         )
     try:
         config = Config.fromfile(path)
-    except (SyntaxError, OSError) as error:  # OSError: of a type that mmengine doesn't read
-        raise ValueError(f"`config` should be a config of mmengine. Found {error}") from error
+    except ImportError:  # says what to install
+        raise
+    except Exception as error:  # there is nothing that Python which is run can't raise
+        raise ValueError(
+            f"`config` should be a config of mmengine. Found {path}, which raises "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(config.get("model"), dict):
+        raise ValueError(f"`config` should be a config of mmengine. Found no `model` in {path}.")
     data_root = config.get("data_root")
     try:
         config.merge_from_dict(_parsed(options, config))

@@ -39,11 +39,12 @@ def made_up() -> dict[str, Any]:
         "eager": {"1": turns, "32": turns}, "compile": {"1": compiled},
     }  # fmt: skip
     return {
+        "torch": "2.99", "machine": "abacus",
         "pixels": 224,
         "turns": {"1": 15, "32": 3},
         "targets": {"macs": 0.3, "latency": 0.35},
         "networks": {"resnet18": network},
-    }
+    }  # fmt: skip
 
 
 def test_the_page_says_what_was_measured(benchmarks: Path, made_up: dict[str, Any]) -> None:
@@ -51,12 +52,27 @@ def test_the_page_says_what_was_measured(benchmarks: Path, made_up: dict[str, An
 
     page = latency_page(made_up)
     assert "| network | MACs | eager, 1 | eager, 32 | compile, 1 |" in page
-    assert "| resnet18 | 0.200 | 0.30 (0.20 to 0.40) | 0.30 (0.20 to 0.40) |" in page
+    assert "| resnet18 | 0.200 | 0.300 (0.20 to 0.40) | 0.300 (0.20 to 0.40) |" in page
     assert "| resnet18 | 100% | 10.00 M | 1000 M | 40.0 | 50 ms | 50 ms | 50 ms |" in page
     assert "| resnet18 | 40% | 0.40 | 0.40 | 16.0 | 0.50 | 0.50 | - |" in page
     assert "| resnet18 | zeros | 1.00 | 1.00 | 1.10 |" in page
     assert "| resnet18 | 32 | 300 | 240 | 180 | 120 | 60 |" in page
     assert "Not measured yet." in latency_page({})
+    assert "Measured with torch 2.99 on a CPU of type abacus." in page
+    page = latency_page(made_up | {"onnxruntime": "1.99", "cpu": "an Abacus 9"})
+    assert "Measured with torch 2.99 and ONNX Runtime 1.99 on an Abacus 9." in page
+
+
+def test_what_misses_its_target_is_bold(benchmarks: Path, made_up: dict[str, Any]) -> None:
+    from pages.latency import latency_page
+
+    made_up["targets"] = {"macs": 0.19, "latency": 0.3002}
+    network = made_up["networks"]["resnet18"]
+    network["eager"]["32"] = {**network["eager"]["32"], "channel 0.2": {
+        "ratio": 0.3004, "ratio_min": 0.2, "ratio_max": 0.4, "milliseconds": 10,
+    }}  # fmt: skip
+    row = "| resnet18 | **0.200** | 0.300 (0.20 to 0.40) | **0.300** (0.20 to 0.40) |"
+    assert row in latency_page(made_up)
 
 
 def test_the_picture_has_a_panel_for_every_network(

@@ -13,6 +13,7 @@ from torch import nn
 import prunnet_pml as prunnet
 from prunnet_pml import budgets
 from prunnet_pml.budgets.search import _STEPS
+from prunnet_pml.input_size import stated_input_size
 
 SIZE = (3, 32, 32)
 GRID = [step / 20 for step in range(1, 21)]
@@ -167,7 +168,7 @@ def test_prune_takes_no_capacity_beside_a_budget() -> None:
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 def test_timm_networks_say_the_size_of_their_images(name: str) -> None:
     case = make_case(name)
-    size = tuple(budgets.search.example_images(case.model, None).shape[1:])
+    size = stated_input_size(case.model)
     half = budgets.count_macs(case.plain, size) / 2
     found = prunnet.capacity_for(case.model, macs=half)
     assert found == prunnet.capacity_for(case.model, macs=half, input_size=size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -89,3 +90,41 @@ def test_the_package_runs_as_a_module_and_imports_nothing_heavy_for_its_help() -
     assert "Usage: prunnet " in done.stdout
     assert done.stdout.split()[-1] == "only"
     assert done.stdout.splitlines()[-1].strip() == "only"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "nothing", "--data", "glyphs"],
+        ["export", "nothing", "--capacity", "0.2"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_folder_where_a_file_is_wanted_is_refused_first(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """Not after the evaluation, and not by the name of a temporary file."""
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "'--out'" in result.stderr
+    assert "is a directory" in " ".join(result.stderr.replace("│", " ").split())
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["demo"],
+        ["prune", "nothing", "--capacity", "0.2"],
+        ["pull", "nothing", "--capacity", "0.2"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_file_where_a_folder_is_wanted_is_refused_first(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "file")])
+    assert result.exit_code == 2
+    assert "is a file" in " ".join(result.stderr.replace("│", " ").split())
+    assert (tmp_path / "file").read_text() == "mine"

@@ -68,6 +68,10 @@ def test_weights_are_pruned_to_bytes_for_stock_timm(
     loaded = timm.create_model(f"local-dir:{tmp_path / 'student'}", pretrained=True)
     expected = prunnet.prune(network, found["capacity"]).state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
+    assert (tmp_path / "student" / "model.safetensors").stat().st_size > 1e6
+    for command in ("prune", "export"):  # which say so
+        told = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "400"}).stdout
+        assert "as the Hub stores them; the file written here holds zeros in full" in told
 
 
 @pytest.mark.parametrize(

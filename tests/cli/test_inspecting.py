@@ -164,3 +164,17 @@ def test_the_hubs_errors_are_one_line_and_exit_code_1(hub: Endpoint) -> None:
         [line] = result.stderr.splitlines()
         assert line.startswith("Error: ")
         assert "What to do: check the name" in line
+
+
+def test_info_of_what_is_no_prunable_checkpoint(network: nn.Module, tmp_path: Path) -> None:
+    """A pruned network, for stock timm; and nothing, which is not the folder that one is in."""
+    device = tmp_path / "device"
+    save_plain(prunnet.prune(network, 0.2), device, space_id="a", capacity=0.2)
+    for source, reason in (
+        (str(device), "Found a network that was pruned already: load it with timm, or ask for"),
+        ("", "`source` should be a folder, a repository 'owner/name', or one of"),
+    ):
+        result = CliRunner().invoke(app, ["info", source])
+        assert result.exit_code == 2
+        [line] = result.stderr.splitlines()
+        assert reason in line

@@ -46,6 +46,12 @@ def test_from_a_folder_to_the_hub_and_back_in_two_steps(
     assert run("upgrade", out, "--capacity", "0.4").startswith(f"{out}: 40%, ")
     assert hub.downloads() == set(manifest.files_for(0.4)) - small
     assert_equal_states(from_pretrained(out, 0.4), snapshot(prunnet.prune(network, 0.4)))
+    hub.forget()
+
+    told = ", at hand already: nothing was downloaded"
+    assert run("upgrade", out, "--capacity", "0.2").strip().endswith(told)
+    assert not hub.asked
+    assert told not in run("upgrade", out, "--capacity", "0.6")
 
 
 def test_push_prints_where_it_went(hub: Endpoint, saved: Path) -> None:

@@ -43,3 +43,10 @@ def test_file_is_readable_as_the_umask_says(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_is_refused_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as caught:
+        write_text(tmp_path, "new")
+    assert str(caught.value) == f"`path` should be a file. Found the folder {tmp_path}."
+    assert not any(tmp_path.iterdir())

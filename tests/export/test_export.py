@@ -188,6 +188,9 @@ def test_what_is_missing_or_wrong_is_named(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"`capacity` should be in \(0, 1\]. Found 2"):
         export(ByHand(), file, 2, input_size=(3, 32, 32))
     assert list(tmp_path.iterdir()) == []
+    file.mkdir()
+    with pytest.raises(ValueError, match=r"`path` should be a file\. Found the folder .*/network"):
+        export("no network is looked at", file)
 
 
 def test_other_suffixes_and_networks_too_large_are_refused(

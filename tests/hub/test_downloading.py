@@ -13,6 +13,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -89,6 +90,9 @@ def test_a_damaged_file_of_a_folder_is_replaced(
     content = band.read_bytes()
     band.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     pushed.forget()
+    manifest = Manifest.read(folder)
+    assert manifest.missing(folder, 0.2) == []
+    assert manifest.missing(folder, 0.4) == ["prunnet/band-040.safetensors"]
     assert same(from_pretrained(upgrade(folder, 0.4), 0.4), prune(network, 0.4))
     assert bands(pushed) == {"prunnet/band-040.safetensors"}
 
@@ -132,6 +136,9 @@ def test_offline_takes_what_is_in_the_cache(
         from_pretrained(NAME, 0.4)
     with pytest.raises(LocalEntryNotFoundError, match="download it once with the variable unset"):
         from_pretrained("team/other", 0.2)
+    with pytest.raises(OfflineModeIsEnabled, match="so nothing is sent: unset it") as caught:
+        push_to_hub(network, NAME)
+    assert "cache" not in str(caught.value)
     assert not pushed.asked
 
 

@@ -90,7 +90,15 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("broken.py", "model = {\n"), ("config.txt", ""), ("base.py", "_base_='x.py'")],
+    [
+        ("broken.py", "model = {\n"),
+        ("config.txt", ""),
+        ("base.py", "_base_='x.py'"),
+        ("script.py", "import numpy as np, torch\nprint(np.zeros(3)[0])\n"),  # asserts in mmengine
+        ("fails.py", "1 / 0"),
+        ("settings.py", "steps = 5"),
+        ("other.py", "model = 5"),
+    ],
 )
 def test_a_file_that_is_no_config_is_an_error(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)

@@ -8,7 +8,7 @@ from typing import Any
 import networks
 import pytest
 import torch
-from channel_networks import ByHand
+from channel_networks import ByHand, HeadsByHand
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
@@ -182,3 +182,31 @@ def test_a_trunk_inside_a_bigger_module_loses_its_units() -> None:
     again = nn.Sequential(networks.build("test_resnet"), nn.Linear(networks.EMBEDDING, 2))
     prunnet.apply_kept_units(again, prunnet.kept_units(bigger, 0.5))
     again.load_state_dict(pruned.state_dict())
+
+
+def test_layers_that_no_unit_is_cut_out_of_have_none() -> None:
+    """A transposed convolution's outputs lie along axis 1: cut along axis 0, it would be broken."""
+    network = nn.Sequential(nn.ConvTranspose2d(4, 8, 3), nn.Conv2d(8, 4, 3))
+    cuts = [
+        {"name": str(i), "side": side, "parts": 1, "size": 1}
+        for i, side in enumerate(("out", "in"))
+    ]
+    with pytest.raises(ValueError, match=r"`0` should have 8 entries on side 'out'\. Found 0\."):
+        prunnet.apply_kept_units(network, {"groups": [{"units": 8, "kept": [0, 1], "cuts": cuts}]})
+
+
+def test_heads_that_something_else_reads_stay_whole() -> None:
+    class Read(HeadsByHand):
+        def __init__(self) -> None:
+            super().__init__(16, 4)
+            self.out = nn.Conv1d(16, 16, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            q, k, v = self.query(x), self.key(x), self.value(x)
+            weights = (q @ k.mT).softmax(-1)
+            return self.out((weights @ v).mT).mT
+
+    model = ByHand()
+    model.blocks[1].attention = Read()
+    found = readers(channel(model, example_input=torch.randn(1, 3, 32, 32)))
+    assert found == {"blocks.0.conv2", "blocks.1.conv2", "blocks.0.attention.out"}

@@ -1,0 +1,26 @@
+"""What stands where a network belongs: a network, or an error that says what was found."""
+
+from __future__ import annotations
+
+from torch import nn
+
+_LONGEST = 80
+"""Characters of what was found that a message shows."""
+
+
+def check_network(network: object, name: str = "model") -> None:
+    """Refuses what is no network: the name of one, its class, a state dict.
+
+    Args:
+        network: What was given.
+        name: What the message calls it.
+
+    Raises:
+        ValueError: If it is no module.
+    """
+    if isinstance(network, nn.Module):
+        return
+    found = f"the class {network.__name__}" if isinstance(network, type) else repr(network)
+    if len(found) > _LONGEST:  # a state dict, say
+        found = type(network).__name__
+    raise ValueError(f"`{name}` should be a network, an nn.Module. Found {found}.")
