@@ -35,6 +35,8 @@ def calibrate(
     chosen = check_capacities(
         (1.0, *trained_capacities(model)) if capacities is None else capacities, dense=True
     )
+    if not isinstance(loader, Iterable):
+        raise ValueError(f"`loader` should yield images. Found {type(loader).__name__}.")
     if len(chosen) > 1 and isinstance(loader, Iterator):
         raise ValueError(
             f"`loader` should start anew for each of {len(chosen)} capacities. "

@@ -118,3 +118,9 @@ def test_what_prune_can_not_work_with(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError) as caught:
         prunnet.prune(model, **arguments)
     assert str(caught.value).startswith(message)
+
+
+def test_what_calibrate_can_not_work_with() -> None:
+    model = prunnet.make_prunable(TinyEmbedder())
+    with pytest.raises(ValueError, match=r"^`loader` should yield images\. Found int\.$"):
+        prunnet.calibrate(model, 5)
