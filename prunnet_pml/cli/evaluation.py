@@ -55,6 +55,7 @@ def evaluate(
         case [config, file] if data is None:
             matrix = _by_config(file, config, cfg_options or (), wanted)
         case [source] if data is not None:
+            _check_metric(metric)  # before the work
             matrix = _by_data(source, data, revision, wanted)
         case [_]:
             raise ValueError(
@@ -71,6 +72,13 @@ def evaluate(
         print_json(json.loads(text))
     else:
         typer.echo(matrix.to_markdown(metric or next(iter(matrix.values))), nl=False)
+
+
+def _check_metric(metric: str | None) -> None:
+    from prunnet_pml.evaluation import METRICS
+
+    if metric not in (None, *METRICS):
+        raise ValueError(f"`metric` should be one of {', '.join(METRICS)}. Found {metric!r}.")
 
 
 def _by_data(

@@ -44,6 +44,7 @@ def test_bad_input_is_one_line_and_exit_code_2(saved: Path, images: Path) -> Non
     for arguments, reason in (
         ([str(saved), "--data", "glyfs"], "`data` should be one of"),
         ([str(saved), "--data", str(images), "--metric", "x"], "`metric` should be one of"),
+        (["nothing", "--data", "glyphs", "--metric", "x"], "`metric` should be one of"),
         ([str(saved)], "Found neither"),
         (["nothing", "--data", "glyphs"], "`source` should be a folder, a repository"),
     ):
