@@ -48,8 +48,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         seed: Seeds the orders that the integrator draws. The same on every rank, replicas stay
             equal.
         dense_steps: How many steps train the dense network alone, before subnetworks join in:
-            ``capacities()`` yields 1.0 only, so such a step costs what a plain one does. From
-            scratch some pay, hidden units most: a third of all steps, say. (The paper has none.)
+            ``capacities()`` yields 1.0 only, so such a step costs what a plain one does. What that
+            does to recall depends on the data, see docs/method.md. (The paper has none.)
 
     Attributes:
         optimizer: The wrapped optimizer.

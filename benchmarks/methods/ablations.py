@@ -69,6 +69,9 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
+OF_THE_DEFAULT = ("granularity", "alpha", "rows")
+"""Factors that the recipe of granularity "channel" doesn't have: it sums gradients."""
+
 BASES = {
     "prunnet-default": Settings(),
     "prunnet-channel": CHANNEL,
@@ -78,7 +81,7 @@ BASES = {
 
 def values_of(factor: str, base: str) -> dict[str, str]:
     """The values that a factor can take of a base, and the method by which it has each."""
-    if factor == "granularity" and base != "prunnet-default":
+    if base != "prunnet-default" and factor in OF_THE_DEFAULT:
         return {}
     return {value: name_of(factor, value, base) for value in FACTORS[factor]}
 
