@@ -88,5 +88,5 @@ PAPER = Settings(
 )  # fmt: skip
 """As published."""
 
-CHANNEL = Settings(granularity="channel", integration="Sum", alignment=1.0)
+CHANNEL = Settings(granularity="channel", integration="Sum")
 """What docs/channel.md advises for hidden units."""
