@@ -12,8 +12,8 @@ class AsymmetricRegressionLoss(FeatureDistillationLoss):
 
     The regression of `Asymmetric Metric Learning for Knowledge Transfer
     <https://arxiv.org/abs/2006.16331>`_ (CVPR 2021), up to a constant: the teacher (the references)
-    embeds the gallery, the student the query. The ``alignment`` of ``CompatibleLoss`` is the same,
-    seen from the mean of the references.
+    embeds the gallery, the student the query. It is the ``alignment`` of ``CompatibleLoss`` as a
+    loss of its own.
 
     Default distance: ``CosineSimilarity``. Default reducer: ``MeanReducer``.
     """

@@ -9,7 +9,6 @@ import torch
 from pytorch_metric_learning.losses import SelfSupervisedLoss
 from torch import Tensor, nn
 
-from prunnet_pml.losses.alignment import misalignment
 from prunnet_pml.losses.comparison import comparison_of, with_detached_weights
 from prunnet_pml.losses.dense_pass import DensePass
 from prunnet_pml.losses.spaces import Space, why_not
@@ -36,9 +35,7 @@ class CompatibleLoss(nn.Module):
     embeddings alone, and subnetworks are compared with it.
 
     To a subnetwork's pass comes ``alignment`` times one minus the cosine between its embedding and
-    the dense network's, detached, of the same image, both seen from the dense network's mean of the
-    batch: see :func:`prunnet_pml.losses.alignment.misalignment`. (A batch of one image aligns
-    nothing.)
+    the dense network's, detached, of the same image, in the mean over the batch.
 
     Args:
         loss: A loss of pytorch-metric-learning. Miners' tuples, reducers and distances pass
@@ -131,7 +128,7 @@ class CompatibleLoss(nn.Module):
                 f"Found {self.alignment:g} and a {type(loss).__name__}."
             )
         dense = self._dense.embeddings_of(embeddings, labels)
-        return misalignment(embeddings, dense)
+        return (1 - nn.functional.cosine_similarity(embeddings, dense)).mean()
 
 
 def _of_both_views(loss: Any) -> nn.Module:  # noqa: ANN401

@@ -6,16 +6,17 @@ from itertools import permutations
 
 import pytest
 import torch
+from networks import TinyEmbedder
 from pytorch_metric_learning import distances, reducers
 from torch import Tensor
-from torch.nn import functional as F
 
+import prunnet_pml as prunnet
 from prunnet_pml.losses import (
     AsymmetricRegressionLoss,
+    CompatibleLoss,
     FeatureDistillationLoss,
     RelationDistillationLoss,
 )
-from prunnet_pml.losses.alignment import misalignment
 
 KINDS = [AsymmetricRegressionLoss, FeatureDistillationLoss, RelationDistillationLoss]
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -45,12 +46,16 @@ def test_regression_equals_a_loop() -> None:
     assert_same(AsymmetricRegressionLoss()(students, ref_emb=teachers), should, students)
 
 
-def test_alignment_is_the_regression_seen_from_the_mean() -> None:
-    students, teachers = embeddings(1), embeddings(2)
-    centre = F.normalize(teachers).mean(0)
-    seen = [F.normalize(matrix) - centre for matrix in (students, teachers)]
-    should = AsymmetricRegressionLoss()(seen[0], ref_emb=seen[1])
-    torch.testing.assert_close(misalignment(students, teachers), should)
+def test_regression_is_the_alignment_of_a_compatible_loss() -> None:
+    model = prunnet.make_prunable(TinyEmbedder())
+    loss_func = CompatibleLoss(FeatureDistillationLoss(), model, "embedding", alignment=3.0)
+    dense, masked = embeddings(1), embeddings(2)
+    loss_func(dense, LABELS)
+    with prunnet.capacity(model, 0.4):
+        found = loss_func(masked, LABELS)
+    should = FeatureDistillationLoss()(masked, ref_emb=dense)
+    should = should + 3 * AsymmetricRegressionLoss()(masked, ref_emb=dense)
+    torch.testing.assert_close(found, should)
 
 
 def test_feature_distillation_equals_a_loop() -> None:
