@@ -57,7 +57,7 @@ METHODS: dict[str, Method] = {
     },
     "prunnet-default": prunnet_method(Settings(), "The library's defaults."),
     "prunnet-channel": prunnet_method(
-        CHANNEL, "The same loop with hidden channels as units, and gradients summed."
+        CHANNEL, "The same loop with hidden channels as units, gradients summed, alignment 1."
     ),
 }
 """Every method by the name that the command knows it by."""

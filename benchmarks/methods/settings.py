@@ -88,5 +88,5 @@ PAPER = Settings(
 )  # fmt: skip
 """As published."""
 
-CHANNEL = Settings(granularity="channel", integration="Sum")
+CHANNEL = Settings(granularity="channel", integration="Sum", alignment=1.0)
 """What docs/channel.md advises for hidden units."""
