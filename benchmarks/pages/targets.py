@@ -34,8 +34,9 @@ def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
     for capacity in (1.0, 0.8, 0.6, 0.4, 0.2):
         for gallery, kind in {1.0: "to dense", capacity: "self"}.items():
             name = f"default, {capacity:.0%} {kind}: the best other method less half a point"
-            best = max((rival.mean(capacity, gallery) for rival in rivals), default=0.5)
-            yield name, runs.mean(capacity, gallery), best - 0.5
+            if rivals:
+                best = max(rival.mean(capacity, gallery) for rival in rivals)
+                yield name, runs.mean(capacity, gallery), best - 0.5
     dense = runs.mean(1.0, 1.0)
     yield "default, 20% to dense: 0.95 x dense self", runs.mean(0.2, 1.0), 0.95 * dense
     if "independent" in methods:

@@ -53,7 +53,8 @@ class Budget:
                 raise ValueError(f"`{name}` should be a positive number. Found {limit!r}.")
         for name in ("batch_size", "threads"):
             value = getattr(self, name)
-            if value is not None and not (type(value) is int and value > 0):
+            left_out = name == "threads" and value is None
+            if not left_out and not (type(value) is int and value > 0):
                 raise ValueError(f"`{name}` should be a positive integer. Found {value!r}.")
         if self.input_size is not None:
             check_input_size(self.input_size)

@@ -61,7 +61,12 @@ def exportable(
         ValueError: If an argument is out of its range, or missing where nothing else says it.
     """
     if is_prunable(model):
-        space_id = space_id_of(model) if space_id is None else space_id
+        own = space_id_of(model)
+        if space_id not in (None, own):
+            raise ValueError(
+                f"`space_id` should be left out of a prunable network. Found {space_id!r}."
+            )
+        space_id = own
         network = prune(model, check_capacity(capacity))
     else:
         network = copy.deepcopy(model).eval()

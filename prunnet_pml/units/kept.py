@@ -13,6 +13,7 @@ from typing import Any, cast, get_args
 
 from torch import nn
 
+from prunnet_pml.class_exchange import Exchanged
 from prunnet_pml.given_network import check_network
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.units.groups import Cut, Side, UnitGroup
@@ -68,6 +69,8 @@ def apply_kept_units(network: nn.Module, kept: Mapping[str, Any]) -> nn.Module:
         ValueError: If ``kept`` is of another network or no such data; it is then as it was.
     """
     check_network(network, "network")
+    if any(isinstance(module, Exchanged) for module in network.modules()):
+        raise ValueError("`network` should be plain. Found a prunable one: prune it instead.")
     try:
         groups = [_read(group) for group in kept["groups"]]
         places = [(cut.name, cut.side) for group, _ in groups for cut in group.cuts]
@@ -85,7 +88,7 @@ def _read(data: Mapping[str, Any]) -> tuple[UnitGroup, list[int]]:
     """A group and the units kept of it; raises ValueError if these are no units of it."""
     cuts = tuple(Cut(**cut) for cut in data["cuts"])
     for cut in cuts:
-        if not isinstance(cut.name, str) or cut.side not in get_args(Side):
+        if not isinstance(cut.name, str) or cut.side not in get_args(Side) or not cut.size:
             raise ValueError(f"{cut}")
     units, kept = data["units"], list(data["kept"])
     numbers = [units, *kept, *(number for cut in cuts for number in (cut.parts, cut.size))]

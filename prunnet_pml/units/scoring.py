@@ -70,6 +70,8 @@ def score_units(
     if not isinstance(units, HiddenUnits):
         found = type(units).__name__
         raise ValueError(f"`units` should be what hidden_units returns. Found {found}.")
+    if not units.groups:
+        raise ValueError("`units` should have groups of units. Found none.")
     check_units(model, units.groups, "units")
     modules = dict(model.named_modules())
     readers = [cut.name for group in units.groups for cut in group.readers]

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from prunnet_pml.units.groups import UnitGroup
 from prunnet_pml.units.removal import remove_units
 
-_TOLERANCE = 1e-3
-"""Of the difference that masking makes: rounding stays far below, a wrong cut far above."""
+_TOLERANCES = {torch.float64: 1e-6}
+_COARSE = 1e-3
+"""Of the difference that masking makes: rounding stays far below, a wrong cut far above, even that
+of one small branch among many where there are 16 digits."""
 
 
 def groups_that_hold(
@@ -22,14 +24,15 @@ def groups_that_hold(
     """The groups whose units can be cut out with the effect of masking them.
 
     A norm over all hidden channels, for one, sees fewer of them once they are cut. All groups are
-    tried at once; one by one only where that fails.
+    tried at once; one by one only where that fails. The trial is in float64, but for a network that
+    insists on less.
 
     Args:
         model: The plain network of the groups. It stays as it is.
         groups: What the graph of layers says.
         images: A batch that ``model`` takes.
     """
-    network = _stirred(model)
+    network, images = _precise(_stirred(model), images)
     if _holds(network, groups, images):
         return tuple(groups)
     return tuple(group for group in groups if _holds(network, [group], images))
@@ -52,7 +55,8 @@ def _holds(network: nn.Module, groups: Iterable[UnitGroup], images: Tensor) -> b
         return False
     if expected.shape != found.shape:
         return False
-    return bool((expected - found).abs().max() <= _TOLERANCE * effect)
+    tolerance = _TOLERANCES.get(expected.dtype, _COARSE)
+    return bool((expected - found).abs().max() <= tolerance * effect)
 
 
 def _outputs(network: nn.Module, images: Tensor) -> Tensor:
@@ -60,6 +64,18 @@ def _outputs(network: nn.Module, images: Tensor) -> Tensor:
     output = network(images)
     tensors = output if isinstance(output, tuple | list) else [output]
     return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+@torch.no_grad()
+def _precise(network: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
+    """Both in float64, or, where the network fails or rounds in it, in float32."""
+    precise, their = copy.deepcopy(network).double(), images.double()
+    try:
+        if _outputs(precise, their).dtype == torch.float64:
+            return precise, their
+    except RuntimeError:  # it casts to a type of its own
+        pass
+    return network.float(), images.float()
 
 
 @torch.no_grad()

@@ -206,6 +206,7 @@ def test_the_network_stays_as_it_is() -> None:
         ({"macs": 1e6, "input_size": 32}, "`input_size` should be"),
         ({"latency_ms": 5, "threads": 0}, "`threads` should be a positive integer"),
         ({"latency_ms": 5, "batch_size": 1.5}, "`batch_size` should be a positive integer"),
+        ({"latency_ms": 5, "batch_size": None}, "`batch_size` should be a positive integer"),
     ],
 )
 def test_bad_budgets_are_named(arguments: dict[str, object], message: str) -> None:

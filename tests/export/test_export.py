@@ -215,3 +215,10 @@ def test_what_onnx_can_not_hold_is_said_first(arguments: dict[str, Any], message
     model = prunnet.make_prunable(timm.create_model("test_resnet", num_classes=8))
     with pytest.raises(ValueError, match=message):
         export_onnx(model, **{"path": "network.onnx", "capacity": 0.4, **arguments})
+
+
+def test_a_prunable_network_has_a_space_of_its_own(tmp_path: Path) -> None:
+    model = prunnet.make_prunable(networks.TinyEmbedder())
+    with pytest.raises(ValueError, match=r"`space_id` should be left out .* Found 'other'"):
+        export_program(model, tmp_path / "network.pt2", 0.5, input_size=(3, 8, 8), space_id="other")
+    assert not any(tmp_path.iterdir())

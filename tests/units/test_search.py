@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any
 
@@ -12,6 +13,7 @@ from channel_networks import ByHand, HeadsByHand
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
+from prunnet_pml.units.groups import HiddenUnits
 
 
 def channel(model: nn.Module, **arguments: object) -> nn.Module:
@@ -210,3 +212,64 @@ def test_heads_that_something_else_reads_stay_whole() -> None:
     model.blocks[1].attention = Read()
     found = readers(channel(model, example_input=torch.randn(1, 3, 32, 32)))
     assert found == {"blocks.0.conv2", "blocks.1.conv2", "blocks.0.attention.out"}
+
+
+class Across(nn.Module):
+    """A norm over all hidden channels: with fewer of them it computes something else."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features / (features.square().mean(1, keepdim=True) + 1e-6).sqrt()
+
+
+class Branch(nn.Module):
+    """A residual branch of a linear layer, something, and a linear layer."""
+
+    def __init__(self, between: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.first, self.between, self.second = nn.Linear(8, 16), between, nn.Linear(16, 8)
+        self.scale = scale
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.scale * self.second(self.between(self.first(features).relu()))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-2, 1e-4])
+def test_a_wrong_cut_shows_however_little_its_branch_adds(scale: float) -> None:
+    """Tried together with eleven right ones."""
+    torch.manual_seed(0)
+    branches = [Branch(Across(), scale), *(Branch(nn.Identity(), 1.0) for _ in range(11))]
+    network = nn.Sequential(*branches, nn.Linear(8, 4))
+    images = torch.randn(4, 8)
+    model = prunnet.make_prunable(
+        network, granularity="channel", example_input=images, filter_fn=lambda module, name: True
+    )
+    groups = prunnet.hidden_units(model).groups
+    assert {group.readers[0].name for group in groups} == {f"{i}.second" for i in range(1, 12)}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_units_are_the_same_in_every_precision(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    network, images = ByHand(), torch.randn(2, 3, 16, 16)
+    should = prunnet.hidden_units(
+        prunnet.make_prunable(copy.deepcopy(network), granularity="channel", example_input=images)
+    )
+    found = prunnet.hidden_units(
+        prunnet.make_prunable(
+            network.to(dtype), granularity="channel", example_input=images.to(dtype)
+        )
+    )
+    assert found == should
+
+
+def test_units_of_no_group_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`units` should have groups of units\. Found none\."):
+        prunnet.make_prunable(ByHand(), granularity="channel", units=HiddenUnits((), ()))
+
+
+def test_kept_units_are_cut_out_of_plain_networks_alone() -> None:
+    model = prunnet.make_prunable(
+        ByHand(), granularity="channel", example_input=torch.randn(2, 3, 16, 16)
+    )
+    with pytest.raises(ValueError, match=r"`network` should be plain\. Found a prunable one"):
+        prunnet.apply_kept_units(model, prunnet.kept_units(model, 0.5))
