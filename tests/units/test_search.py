@@ -273,3 +273,21 @@ def test_kept_units_are_cut_out_of_plain_networks_alone() -> None:
     )
     with pytest.raises(ValueError, match=r"`network` should be plain\. Found a prunable one"):
         prunnet.apply_kept_units(model, prunnet.kept_units(model, 0.5))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.randn(2, 4, 16, 16),
+        torch.randn(2, 3, 16),
+        torch.zeros(2, 3, 16, 16, dtype=torch.int64),
+    ],
+    ids=["channels", "dimensions", "integers"],
+)
+def test_what_the_network_does_not_take_is_refused(images: Tensor) -> None:
+    network = ByHand()
+    with pytest.raises(
+        ValueError, match=r"`example_input` should be a batch .* Found \(2, .*: Run"
+    ):
+        prunnet.make_prunable(network, granularity="channel", example_input=images)
+    assert type(network) is ByHand
