@@ -119,8 +119,9 @@ def save_matches(model: nn.Module, glyphs: Glyphs, path: Path) -> None:
 
 def save_checkpoint(model: nn.Module, path: Path) -> None:
     """Writes weights, scores and norm statistics of all capacities, and the space id."""
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as temporary:
-        save_file(model.state_dict(), temporary, metadata={SPACE_ID: space_id(model)})
+        save_file(tensors, temporary, metadata={SPACE_ID: space_id(model)})
 
 
 def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
