@@ -89,4 +89,4 @@ PAPER = Settings(
 """As published."""
 
 CHANNEL = Settings(granularity="channel", integration="Sum", alignment=1.0)
-"""What docs/channel.md advises for hidden units."""
+"""What docs/channel.md names for hidden units."""
