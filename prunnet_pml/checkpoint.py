@@ -16,6 +16,8 @@ _FILLED_IN = (CAPACITIES, *(f"capacity_{name}" for name in STATISTICS))
 """What a norm fills in by itself where a checkpoint lacks it."""
 _TRAINED = "prunnet_trained_capacities"
 """In the metadata that torch keeps beside a state dict's keys."""
+_MULTIPLES = "prunnet_multiples"
+"""There too: by layer, in what multiples units are kept, where that is more than one."""
 
 
 class Prunable(Stamped):
@@ -44,7 +46,8 @@ class Prunable(Stamped):
     ) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if hasattr(destination, "_metadata"):
-            destination._metadata[prefix[:-1]][_TRAINED] = sorted(_trained(self))
+            metadata = destination._metadata[prefix[:-1]]
+            metadata[_TRAINED], metadata[_MULTIPLES] = sorted(_trained(self)), _multiples(self)
 
     def _load_from_state_dict(
         self,
@@ -57,6 +60,8 @@ class Prunable(Stamped):
         if any(key.startswith(prefix) and _is_score(key) for key in state_dict):
             then = local_metadata.get(_TRAINED) or _trained_then(self, state_dict, prefix)
             _warn_of_others(self, set(then))
+            if _MULTIPLES in local_metadata:
+                _warn_of_other_multiples(self, local_metadata[_MULTIPLES])
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
@@ -118,6 +123,23 @@ def _warn_of_others(model: nn.Module, then: set[float]) -> None:
         )
     if found:
         warnings.warn(f"`state_dict` {'. It '.join(found)}.", stacklevel=2)
+
+
+def _multiples(model: nn.Module) -> dict[str, int]:
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, ScoredLayer)}
+    return {name: layer.multiple for name, layer in layers.items() if layer.multiple > 1}
+
+
+def _warn_of_other_multiples(model: nn.Module, then: Mapping[str, int]) -> None:
+    """Says that subnetworks will keep other units than they were trained with."""
+    now = _multiples(model)
+    if other := sorted(name for name in now.keys() | then if now.get(name) != then.get(name)):
+        warnings.warn(
+            f"`state_dict` keeps units of `{other[0]}` in multiples of {then.get(other[0], 1)}, "
+            f"{_name(model)} in multiples of {now.get(other[0], 1)}: its capacities keep other "
+            "units than were trained. Make the network with the same `round_to`.",
+            stacklevel=2,
+        )
 
 
 def _name(model: nn.Module) -> str:

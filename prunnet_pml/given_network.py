@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 _LONGEST = 80
 """Characters of what was found that a message shows."""
@@ -24,3 +24,15 @@ def check_network(network: object, name: str = "model") -> None:
     if len(found) > _LONGEST:  # a state dict, say
         found = type(network).__name__
     raise ValueError(f"`{name}` should be a network, an nn.Module. Found {found}.")
+
+
+def check_embeddings(output: object) -> None:
+    """Refuses what a network returns if that is no tensor: a dictionary or a tuple of features.
+
+    Raises:
+        ValueError: If it is no tensor.
+    """
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"`model` should return its embeddings as one tensor. Found a {type(output).__name__}."
+        )

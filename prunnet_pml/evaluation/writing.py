@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,13 @@ def check_no_folder(path: str | os.PathLike[str]) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path with the same suffix in the same folder; it replaces ``path`` at the end.
 
+    Folders that it had to make are gone again if that end isn't reached.
+
     Raises:
         ValueError: If ``path`` is a folder.
     """
     check_no_folder(path)
+    made = [folder for folder in path.parents if not folder.exists()]  # the deepest first
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
     os.close(handle)
@@ -60,5 +63,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp's files are for their owner alone
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else wrote something there meanwhile
+            for folder in made:
+                folder.rmdir()
+        raise

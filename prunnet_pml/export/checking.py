@@ -11,8 +11,10 @@ from prunnet_pml.export.exportable import Exportable
 
 _BATCH = 3
 """Another batch size than it was exported with."""
-_TOLERANCE = 1e-4
+_TOLERANCES = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Of the largest number in the output: what other kernels may round differently."""
+_TOLERANCE = 1e-4
+"""The same of every other type."""
 
 
 def check_outputs(exported: Exportable, run: Callable[[Tensor], Tensor]) -> None:
@@ -45,4 +47,5 @@ def check_outputs(exported: Exportable, run: Callable[[Tensor], Tensor]) -> None
 
 def _difference(found: Tensor, expected: Tensor) -> str | None:
     largest, off = expected.abs().max(), (found - expected).abs().max()
-    return None if off <= _TOLERANCE * largest else f"{off:.3g} where numbers reach {largest:.3g}"
+    tolerance = _TOLERANCES.get(expected.dtype, _TOLERANCE)
+    return None if off <= tolerance * largest else f"{off:.3g} where numbers reach {largest:.3g}"

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunnet_pml.given_network import check_embeddings
 from prunnet_pml.input_size import input_size_for
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import is_prunable
@@ -58,7 +59,8 @@ def exportable(
         space_id: By default that of a prunable network.
 
     Raises:
-        ValueError: If an argument is out of its range, or missing where nothing else says it.
+        ValueError: If an argument is out of its range, or missing where nothing else says it, or
+            the network's output is no tensor.
     """
     if is_prunable(model):
         own = space_id_of(model)
@@ -78,6 +80,8 @@ def exportable(
     size = input_size_for(network.cpu(), input_size)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, *size, generator=generator).to(next(network.parameters()))
+    with torch.no_grad():
+        check_embeddings(network(images))
     config = getattr(network, "pretrained_cfg", None)
     known = config if isinstance(config, dict) else {}
     metadata["input_size"] = json.dumps(size)

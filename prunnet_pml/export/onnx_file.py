@@ -66,6 +66,10 @@ def export_onnx(
     if type(opset) is not int or opset < OPSET:
         raise ValueError(f"`opset` should be an integer from {OPSET} on. Found {opset!r}.")
     made_of = exportable(model, capacity, input_size, space_id)
+    if made_of.images.dtype == torch.bfloat16:  # ONNX Runtime has no kernels for it on a CPU
+        raise ValueError(
+            "`model` should be in float32 or float16. Found bfloat16: call model.float() first."
+        )
     if (size := count_bytes(made_of.network)) > _LARGEST:
         raise ValueError(
             f"`model` should have at most {_LARGEST:,} bytes, so that one file holds it. Found "

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from prunnet_pml.evaluation import save_figure, write_text
+from prunnet_pml.evaluation.writing import replacing
 
 
 def test_text_replaces_what_was_there_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -34,6 +35,18 @@ def test_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         save_figure(Broken(), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failure_leaves_no_new_folder_but_what_others_wrote_there(tmp_path: Path) -> None:
+    path = tmp_path / "old" / "new" / "newer" / "a.txt"
+    (tmp_path / "old").mkdir()
+    with pytest.raises(RuntimeError), replacing(path):
+        raise RuntimeError
+    assert not any((tmp_path / "old").iterdir())
+    with pytest.raises(RuntimeError), replacing(path):
+        (path.parents[1] / "theirs.txt").touch()
+        raise RuntimeError
+    assert [found.name for found in (tmp_path / "old").rglob("*")] == ["new", "theirs.txt"]
 
 
 def test_file_is_readable_as_the_umask_says(tmp_path: Path) -> None:

@@ -193,6 +193,33 @@ def test_what_is_missing_or_wrong_is_named(suffix: str, tmp_path: Path) -> None:
         export("no network is looked at", file)
 
 
+class Dictionary(ByHand):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"embeddings": super().forward(images)}
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_embeddings_are_one_tensor(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"network{suffix}"
+    with pytest.raises(ValueError, match="`model` should return its embeddings"):
+        FORMATS[suffix](Dictionary(), file, input_size=(3, 32, 32))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_network_in_half_precision_is_exported_as_such(suffix: str, tmp_path: Path) -> None:
+    """And checked as closely as its own rounding allows."""
+    file = FORMATS[suffix](ByHand().half(), tmp_path / f"network{suffix}", input_size=(3, 32, 32))
+    (found,), _ = run_alone(file, [torch.randn(3, 3, 32, 32).half()])
+    assert found.dtype == torch.float16
+
+
+def test_bfloat16_is_for_programs_alone(tmp_path: Path) -> None:
+    network = ByHand().bfloat16()
+    export_program(network, tmp_path / "network.pt2", input_size=(3, 32, 32))
+    with pytest.raises(ValueError, match=r"in float32 or float16\. Found bfloat16"):
+        export_onnx(network, tmp_path / "network.onnx", input_size=(3, 32, 32))
+
+
 def test_other_suffixes_and_networks_too_large_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

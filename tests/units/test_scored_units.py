@@ -136,6 +136,25 @@ def test_widths_round_to_a_multiple(images: Tensor) -> None:
         assert_close(pruned(images), prunnet.prune(model, capacity, [images])(images))
 
 
+@pytest.mark.parametrize(("then", "now"), [(8, None), (None, 8), (8, 4)])
+def test_a_checkpoint_of_other_multiples_is_warned_of(
+    then: int | None, now: int | None, images: Tensor
+) -> None:
+    """All tensors fit, and yet a capacity keeps other units than were trained."""
+
+    def build(round_to: int | None) -> nn.Module:
+        return prunnet.make_prunable(
+            ByHand(), granularity="channel", round_to=round_to, example_input=images
+        )
+
+    told = r"units of `\S+` in multiples of \d, ByHand in multiples of \d: .* the same `round_to`"
+    for inside in (False, True):
+        one, other = (nn.Sequential(build(r)) if inside else build(r) for r in (then, now))
+        with pytest.warns(UserWarning, match=told):
+            other.load_state_dict(one.state_dict())
+        build(then).load_state_dict(build(then).state_dict())
+
+
 @pytest.mark.parametrize("multiple", [1, 2, 8, 16])
 @pytest.mark.parametrize("units", [1, 3, 24, 64, 100])
 def test_rounded_counts_nest_and_are_the_nearest(units: int, multiple: int) -> None:
