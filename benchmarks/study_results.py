@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,15 @@ class Runs:
     """
 
     documents: list[dict[str, Any]]
+
+    @property
+    def seeds(self) -> set[int]:
+        """Those that were measured."""
+        return {document["seed"] for document in self.documents}
+
+    def of(self, seeds: Collection[int]) -> Runs:
+        """The runs of some seeds."""
+        return Runs([document for document in self.documents if document["seed"] in seeds])
 
     @cached_property
     def matrices(self) -> list[CompatibilityMatrix]:
@@ -68,6 +78,12 @@ class Runs:
             max(t["peak_mib"] - t["start_mib"] for t in document["trainings"])
             for document in self.documents
         )
+
+
+def on_common_seeds(*methods: Runs) -> list[Runs]:
+    """Only the runs of the seeds that all of the methods have: seeds differ as methods do."""
+    seeds = set.intersection(*(runs.seeds for runs in methods))
+    return [runs.of(seeds) for runs in methods]
 
 
 def read_study() -> dict[str, dict[str, Runs]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from methods.ablations import FACTORS, values_of
 from pages.numbers import spread, table
-from study_results import Runs
+from study_results import Runs, on_common_seeds
 
 HEADS = [
     "factor", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self", "cost",
@@ -16,6 +16,8 @@ HEADS = [
 def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
     """A row a value; the default's are bold, and stand where another value was measured too.
 
+    All rows of a factor are of the same seeds.
+
     Args:
         methods: The runs of one task.
         base: What the factors are changed of.
@@ -24,9 +26,11 @@ def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
     for factor in FACTORS:
         measured = {v: name for v, name in values_of(factor, base).items() if name in methods}
         if set(measured.values()) - {base}:
+            runs = on_common_seeds(*(methods[name] for name in measured.values()))
             rows += [
-                _row(factor, f"**{value}**" if name == base else value, methods[name])
-                for value, name in measured.items()
+                _row(factor, f"**{value}**" if name == base else value, found)
+                for (value, name), found in zip(measured.items(), runs, strict=True)
+                if found.seeds
             ]
     return table(HEADS, rows, texts=2)
 

@@ -6,17 +6,29 @@ from collections.abc import Callable, Mapping
 
 from drawings.curves import SELF_ONLY
 from methods import METHODS
-from pages.numbers import spread
-from study_results import Runs
+from study_results import Runs, on_common_seeds
 
 Methods = Mapping[str, Runs]
 OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises; all else are other methods."""
 
 
-def _at_20(methods: Methods, *names: str) -> list[float] | None:
-    """What each finds with 20% in the dense gallery; None if one of them was not measured."""
-    return [methods[n].mean(0.2, 1.0) for n in names] if set(names) <= set(methods) else None
+def _compared(methods: Methods, *names: str) -> list[Runs]:
+    """The runs of the seeds that all of them have; none if there is no such seed."""
+    if not set(names) <= set(methods):
+        return []
+    found = on_common_seeds(*(methods[name] for name in names))
+    return found if found[0].seeds else []
+
+
+def _at_20(methods: Methods, *names: str) -> list[float]:
+    """What each finds with 20% in the dense gallery, on the same seeds."""
+    return [runs.mean(0.2, 1.0) for runs in _compared(methods, *names)]
+
+
+def _seeds(methods: Methods, *names: str) -> str:
+    count = len(_compared(methods, *names)[0].seeds)
+    return f"{count} {'seed' if count == 1 else 'seeds'}"
 
 
 def _norms(methods: Methods) -> str:
@@ -44,7 +56,7 @@ def _recipe(methods: Methods) -> str:
     if not (found := _at_20(methods, *names)):
         return ""
     texts = ", ".join(f"`{n}` {value:.1f}" for n, value in zip(names, found, strict=True))
-    return f"**The recipe.** 20% in the dense gallery: {texts}."
+    return f"**The recipe.** 20% in the dense gallery: {texts} ({_seeds(methods, *names)})."
 
 
 def _channel(methods: Methods) -> str:
@@ -59,10 +71,23 @@ def _channel(methods: Methods) -> str:
     )
 
 
-def _cost(methods: Methods) -> str:
-    if not {"prunnet-default", "independent"} <= set(methods):
+def _teacher(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", "bct-per-size")):
         return ""
-    ours, five = methods["prunnet-default"].cost, methods["independent"].cost
+    ours, theirs = found
+    return (
+        "**What a trained teacher is worth.** Networks that are trained one by one after the dense "
+        f"one, with its\n  class weights (`bct-per-size`), find {theirs.mean(0.6, 0.6):.1f} at 60% "
+        f"in galleries of their own and {theirs.mean(0.6, 1.0):.1f} in the dense one;\n  the "
+        f"prunable network {ours.mean(0.6, 0.6):.1f} and {ours.mean(0.6, 1.0):.1f} "
+        f"({_seeds(methods, 'prunnet-default', 'bct-per-size')})."
+    )
+
+
+def _cost(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", "independent")):
+        return ""
+    ours, five = (runs.cost for runs in found)
     return (
         f"**One training for all sizes costs {ours:.1f} dense trainings**, five networks of the "
         f"same sizes {five:.1f}.\n  Those are compatible with nothing, and no sixth size comes of "
@@ -72,18 +97,22 @@ def _cost(methods: Methods) -> str:
 
 def _place(methods: Methods) -> str:
     shared = [name for name in METHODS if name in methods and name not in SELF_ONLY]
-    rivals = sorted((n for n in shared if n not in OURS), key=lambda n: -methods[n].mean(0.2, 1.0))
-    if not rivals or "prunnet-default" not in methods:
+    rivals = {
+        name: found for name in shared
+        if name not in OURS and (found := _at_20(methods, "prunnet-default", name))
+    }  # fmt: skip
+    if not rivals:
         return ""
-    best, ours = methods[rivals[0]], methods["prunnet-default"]
+    best = min(rivals, key=lambda name: rivals[name][0] - rivals[name][1])
+    ours, theirs = rivals[best]
     return (
-        f"**Where the default stands.** 20% in the dense gallery: {spread(ours.cell(0.2, 1.0))}. "
-        f"The best of\n  {len(rivals)} other methods, `{rivals[0]}`: "
-        f"{spread(best.cell(0.2, 1.0))}."
+        f"**Where the default stands.** 20% in the dense gallery: {ours:.1f}. The closest of "
+        f"{len(rivals)} other methods,\n  `{best}`: {theirs:.1f} "
+        f"({_seeds(methods, 'prunnet-default', best)})."
     )
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _norms, _pruning, _recipe, _channel, _cost, _place,
+    _norms, _pruning, _recipe, _channel, _teacher, _cost, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""
