@@ -119,6 +119,10 @@ class ScoredLayer(Stamped):
             return straight_through(parameter, scores, kept)
         return parameter if kept is None else parameter * kept
 
+    def first_scores(self, name: str, initial_scores: Callable[[Tensor], Tensor]) -> Tensor:
+        """The scores that training starts from, shaped as those of ``name`` are."""
+        return initial_scores(self._ranked(name))
+
     def _ranked(self, name: str) -> Tensor:
         """What scores that start from magnitudes rank: the weight or bias itself."""
         parameter: Tensor = self._parameters[name]
@@ -194,8 +198,8 @@ def add_scores(
     for name, scores_name in SCORES.items():
         parameter = scored._parameters[name]
         if parameter is not None and (name == "weight" or score_bias):
-            scores = initial_scores(scored._ranked(name))
-            scored.register_parameter(scores_name, nn.Parameter(scores))
+            scores = nn.Parameter(scored.first_scores(name, initial_scores))
+            scored.register_parameter(scores_name, scores)
 
 
 def remove_scores(layer: ScoredLayer) -> None:

@@ -227,7 +227,7 @@ def reset_scores(
             for name, scores_name in SCORES.items():
                 scores = layer._parameters.get(scores_name)
                 if scores is not None:
-                    scores.copy_(score(layer._ranked(name)).view_as(scores))
+                    scores.copy_(layer.first_scores(name, score))
 
 
 def _refuse(beside: str, **arguments: object) -> None:

@@ -18,6 +18,13 @@ from prunnet_pml.layers import ScoredLayer, straight_through
 from prunnet_pml.masks import kept
 from prunnet_pml.units.groups import UnitGroup
 
+_CALM = 10
+"""How much larger the scores of units start than those of weights are.
+
+So an optimizer's steps change their order a tenth as often: a unit that comes or goes takes all its
+weights along, and changes what every layer behind it reads.
+"""
+
 
 class UnitLayer(ScoredLayer):
     """A scored layer whose units are slices of its input: a mixin, as ScoredLayer is.
@@ -47,6 +54,9 @@ class UnitLayer(ScoredLayer):
         elif masked is None:
             return parameter
         return (self._by_unit(parameter) * masked.unsqueeze(1)).view_as(parameter)
+
+    def first_scores(self, name: str, initial_scores: Callable[[Tensor], Tensor]) -> Tensor:
+        return _CALM * super().first_scores(name, initial_scores).view(self.units)
 
     def _ranked(self, name: str) -> Tensor:
         """The root mean square of what reads a unit, [1, units]."""
@@ -81,8 +91,8 @@ def add_unit_scores(
         layer.__dict__["_first_reader"] = first  # not a submodule of this one
         if first is None:
             first = layer
-            scores = initial_scores(layer._ranked("weight")).view(group.units)
-            layer.register_parameter("scores", nn.Parameter(scores))
+            scores = nn.Parameter(layer.first_scores("weight", initial_scores))
+            layer.register_parameter("scores", scores)
 
 
 def remove_unit_scores(layer: UnitLayer) -> None:
