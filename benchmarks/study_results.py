@@ -44,6 +44,14 @@ class Runs:
         """What was measured, largest first."""
         return self.matrices[0].query_capacities
 
+    def is_interpolated(self, capacity: float) -> bool:
+        """Whether a capacity was read with norm statistics from between its trained neighbours."""
+        settings = self.documents[0]["recipe"]["settings"]
+        trained = settings.get("capacities", ())
+        return settings.get("norms") == "own" and (
+            capacity not in (1.0, *trained) and capacity > min(trained)
+        )
+
     def cell(self, query: float, gallery: float, metric: str = RECALL) -> list[float]:
         """One cell of the matrix in percent, by seed; none if it was not measured."""
         if not {query, gallery} <= set(self.capacities):

@@ -11,30 +11,39 @@ from drawings.figure import COLOURS, new_figure, tidy
 SELF_ONLY = ("independent", "independent-macs")
 """Methods whose networks are compatible with nothing: their curve is the self-test."""
 
+_CLOSE = 0.75
+"""What a close-up shows at least, of the highest point."""
+
 
 def draw_curves(panels: dict[str, dict[str, list[list[float]]]]) -> Figure:
-    """A panel for every abscissa.
+    """A panel for every abscissa, and below it the same close up.
 
     Args:
-        panels: Label of the abscissa -> method -> points ``[x, mean, lowest, highest]`` in the
-            order in which they are joined, in percent but for x.
+        panels: Label of the abscissa -> method -> points ``[x, mean, lowest, highest, joined]`` in
+            the order in which they are joined, in percent but for x. Those that are not stand
+            beside the curve, hollow.
     """
-    figure, axes = new_figure(6.4 * len(panels), 4.2, columns=len(panels))
-    for panel, (label, curves) in zip(axes[0], panels.items(), strict=True):
-        for method, points in curves.items():
-            _draw_curve(panel, method, points)
-        tidy(panel, label, "Recall@1, %")
+    figure, axes = new_figure(6.4 * len(panels), 7.2, rows=2, columns=len(panels))
+    for column, (label, curves) in zip(axes.T, panels.items(), strict=True):
+        for panel in column:
+            for method, points in curves.items():
+                _draw_curve(panel, method, points)
+        highest = max(point[3] for points in curves.values() for point in points)
+        column[1].set_ylim(_CLOSE * highest, 1.01 * highest)
+        tidy(column[0], "", "Recall@1, %")
+        tidy(column[1], label, "Recall@1, %, close up")
     handles, labels = axes[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside right upper")
     return figure
 
 
 def _draw_curve(axes: Any, method: str, points: list[list[float]]) -> None:  # noqa: ANN401
-    x, mean, lowest, highest = zip(*points, strict=True)
     dashed = method in SELF_ONLY
     label = f"{method} (own gallery)" if dashed else method
-    colour = COLOURS.get(method)
-    style = {"color": colour, "linestyle": "--" if dashed else "-", "markersize": 4}
-    [line] = axes.plot(x, mean, "o", label=label, **style)
+    style = {"color": COLOURS.get(method), "markersize": 4}
+    x, mean, lowest, highest, _ = zip(*(p for p in points if p[4]), strict=True)
+    [line] = axes.plot(x, mean, "o", linestyle="--" if dashed else "-", label=label, **style)
     if lowest != highest:
         axes.fill_between(x, lowest, highest, color=line.get_color(), alpha=0.15, linewidth=0)
+    beside = [p for p in points if not p[4]]
+    axes.plot([p[0] for p in beside], [p[1] for p in beside], "o", mfc="white", **style)

@@ -49,7 +49,8 @@ def _curves(
         for capacity in runs.capacities:
             cell = runs.cell(capacity, capacity if name in SELF_ONLY else 1.0)
             point = [x(runs, capacity), sum(cell) / len(cell), min(cell), max(cell)]
-            points.append([round(number, 4) for number in point])
+            joined = not runs.is_interpolated(capacity)
+            points.append([*(round(number, 4) for number in point), joined])
         curves[name] = points
     return curves
 

@@ -20,7 +20,7 @@ def targets_table(methods: Mapping[str, Runs], others: set[str]) -> str:
         others: The methods that the default is compared with.
     """
     rows = [
-        [name, f"{value:.1f}", f"{bound:.1f}", "yes" if value >= bound else "**no**"]
+        [name, f"{value:.1f}", f"{bound:.1f}", "yes" if round(value - bound, 1) >= 0 else "**no**"]
         for name, value, bound in [*_default(methods, others), *_channel(methods)]
     ]
     return table(["target", "found", "at least", "met"], rows)

@@ -21,7 +21,10 @@ from prunnet_pml.cli.subnetworks import (
 
 def prune(
     source: Source,
-    out: Annotated[Path, typer.Option(help="A folder, for stock timm.", file_okay=False)],
+    out: Annotated[
+        Path,
+        typer.Option(help="A folder: new, empty, or one that this made before.", file_okay=False),
+    ],
     capacity: Capacity = None,
     macs: Macs = None,
     params: Params = None,
@@ -30,11 +33,12 @@ def prune(
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a plain network of one capacity: a folder that stock timm loads, no prunnet_pml inside.
+    """Make a plain network of one capacity: a folder with its weights, no prunnet_pml inside.
 
-    It is timm.create_model("local-dir:FOLDER", pretrained=True) there. Hidden units are cut out:
-    then kept_units.json lies in the folder too, for prunnet.apply_kept_units, as timm has no such
-    shapes. Instead of a capacity there may be limits: the largest subnetwork within all of them.
+    Stock timm loads it, timm.create_model("local-dir:FOLDER", pretrained=True), unless hidden units
+    are cut out, as timm has no such shapes: then kept_units.json lies in the folder too, for
+    prunnet.apply_kept_units. Instead of a capacity there may be limits: the largest subnetwork
+    within all of them.
 
     Example: prunnet prune prunnet_resnet18.glyphs --capacity 0.2 --out student
     """
