@@ -47,10 +47,12 @@ class Runs:
     def is_interpolated(self, capacity: float) -> bool:
         """Whether a capacity was read with norm statistics from between its trained neighbours."""
         settings = self.documents[0]["recipe"]["settings"]
-        trained = settings.get("capacities", ())
-        return settings.get("norms") == "own" and (
-            capacity not in (1.0, *trained) and capacity > min(trained)
-        )
+        if settings.get("norms") == "interpolated":
+            return capacity < 1
+        if settings.get("norms") != "own" or settings["drawn"]:
+            return False
+        trained = settings["capacities"]
+        return capacity not in (1.0, *trained) and capacity > min(trained)
 
     def cell(self, query: float, gallery: float, metric: str = RECALL) -> list[float]:
         """One cell of the matrix in percent, by seed; none if it was not measured."""

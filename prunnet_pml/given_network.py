@@ -27,12 +27,16 @@ def check_network(network: object, name: str = "model") -> None:
 
 
 def check_embeddings(output: object) -> None:
-    """Refuses what a network returns if that is no tensor: a dictionary or a tuple of features.
+    """Refuses what a network returns if that is no embeddings: a dictionary, or feature maps.
 
     Raises:
-        ValueError: If it is no tensor.
+        ValueError: If it is no tensor, or not of two dimensions.
     """
-    if not isinstance(output, Tensor):
-        raise ValueError(
-            f"`model` should return its embeddings as one tensor. Found a {type(output).__name__}."
-        )
+    if isinstance(output, Tensor) and output.dim() == 2:
+        return
+    found = type(output).__name__
+    if isinstance(output, Tensor):
+        found = f"a tensor of shape {tuple(output.shape)}"
+    raise ValueError(
+        f"`model` should return its embeddings as one tensor, [batch, dimension]. Found {found}."
+    )

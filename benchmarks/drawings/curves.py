@@ -15,20 +15,20 @@ _CLOSE = 0.75
 """What a close-up shows at least, of the highest point."""
 
 
-def draw_curves(panels: dict[str, dict[str, list[list[float]]]]) -> Figure:
+def draw_curves(panels: dict[str, dict[str, dict[str, Any]]]) -> Figure:
     """A panel for every abscissa, and below it the same close up.
 
     Args:
-        panels: Label of the abscissa -> method -> points ``[x, mean, lowest, highest, joined]`` in
-            the order in which they are joined, in percent but for x. Those that are not stand
-            beside the curve, hollow.
+        panels: Label of the abscissa -> method -> ``label`` and ``points``
+            ``[x, mean, lowest, highest, joined]`` in the order in which they are joined, in percent
+            but for x. Those that are not stand beside the curve, hollow.
     """
     figure, axes = new_figure(6.4 * len(panels), 7.2, rows=2, columns=len(panels))
     for column, (label, curves) in zip(axes.T, panels.items(), strict=True):
         for panel in column:
-            for method, points in curves.items():
-                _draw_curve(panel, method, points)
-        highest = max(point[3] for points in curves.values() for point in points)
+            for method, curve in curves.items():
+                _draw_curve(panel, method, **curve)
+        highest = max(point[3] for curve in curves.values() for point in curve["points"])
         column[1].set_ylim(_CLOSE * highest, 1.01 * highest)
         tidy(column[0], "", "Recall@1, %")
         tidy(column[1], label, "Recall@1, %, close up")
@@ -37,13 +37,14 @@ def draw_curves(panels: dict[str, dict[str, list[list[float]]]]) -> Figure:
     return figure
 
 
-def _draw_curve(axes: Any, method: str, points: list[list[float]]) -> None:  # noqa: ANN401
+def _draw_curve(axes: Any, method: str, label: str, points: list[list[float]]) -> None:  # noqa: ANN401
     dashed = method in SELF_ONLY
-    label = f"{method} (own gallery)" if dashed else method
+    label = f"{label} (own gallery)" if dashed else label
     style = {"color": COLOURS.get(method), "markersize": 4}
-    x, mean, lowest, highest, _ = zip(*(p for p in points if p[4]), strict=True)
+    joined, beside = ([p for p in points if p[4] == on_curve] for on_curve in (True, False))
+    x, mean, lowest, highest = ([p[column] for p in joined] for column in range(4))
     [line] = axes.plot(x, mean, "o", linestyle="--" if dashed else "-", label=label, **style)
     if lowest != highest:
         axes.fill_between(x, lowest, highest, color=line.get_color(), alpha=0.15, linewidth=0)
-    beside = [p for p in points if not p[4]]
+    style["color"] = line.get_color()
     axes.plot([p[0] for p in beside], [p[1] for p in beside], "o", mfc="white", **style)

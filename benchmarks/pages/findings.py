@@ -12,6 +12,8 @@ Methods = Mapping[str, Runs]
 OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises; all else are other methods."""
 
+_HALF_A_POINT = 0.5
+
 
 def _compared(methods: Methods, *names: str) -> list[Runs]:
     """The runs of the seeds that all of them have; none if there is no such seed."""
@@ -72,15 +74,15 @@ def _channel(methods: Methods) -> str:
 
 
 def _teacher(methods: Methods) -> str:
-    if not (found := _compared(methods, "prunnet-default", "bct-per-size")):
+    names = ("independent", "bct-per-size", "prunnet-default")
+    if not (found := _compared(methods, *names)):
         return ""
-    ours, theirs = found
+    alone, taught, ours = (f"{runs.mean(0.6, 0.6):.1f}" for runs in found)
     return (
-        "**What a trained teacher is worth.** Networks that are trained one by one after the dense "
-        f"one, with its\n  class weights (`bct-per-size`), find {theirs.mean(0.6, 0.6):.1f} at 60% "
-        f"in galleries of their own and {theirs.mean(0.6, 1.0):.1f} in the dense one;\n  the "
-        f"prunable network {ours.mean(0.6, 0.6):.1f} and {ours.mean(0.6, 1.0):.1f} "
-        f"({_seeds(methods, 'prunnet-default', 'bct-per-size')})."
+        f"**What a trained teacher is worth.** A network of 60% finds {alone} in its own gallery, "
+        f"and {taught} if\n  it is trained after the dense one, with that one's class weights "
+        f"beside its own (`bct-per-size`);\n  as a part of the prunable network, from the same "
+        f"first step, {ours} ({_seeds(methods, *names)})."
     )
 
 
@@ -96,20 +98,33 @@ def _cost(methods: Methods) -> str:
 
 
 def _place(methods: Methods) -> str:
-    shared = [name for name in METHODS if name in methods and name not in SELF_ONLY]
-    rivals = {
-        name: found for name in shared
-        if name not in OURS and (found := _at_20(methods, "prunnet-default", name))
-    }  # fmt: skip
+    names = [n for n in METHODS if n in methods and n not in (*SELF_ONLY, *OURS)]
+    rivals = {n: found for n in names if (found := _compared(methods, n, "prunnet-default"))}
     if not rivals:
         return ""
-    best = min(rivals, key=lambda name: rivals[name][0] - rivals[name][1])
-    ours, theirs = rivals[best]
+    cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
+    behind = [text for text, lead in cells[1:] if lead > _HALF_A_POINT]
     return (
-        f"**Where the default stands.** 20% in the dense gallery: {ours:.1f}. The closest of "
-        f"{len(rivals)} other methods,\n  `{best}`: {theirs:.1f} "
-        f"({_seeds(methods, 'prunnet-default', best)})."
+        f"**Where the default stands**, of {1 + len(rivals)} methods, in the dense gallery: "
+        f"{cells[0][0]}."
+        + (f"\n  Behind by more than half a point: {'; '.join(behind)}." if behind else "")
     )
+
+
+def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, float]:
+    """What the default finds beside the best other method, and how far that one is ahead."""
+    leads = {
+        name: theirs.mean(capacity, 1.0) - ours.mean(capacity, 1.0)
+        for name, (theirs, ours) in rivals.items()
+    }
+    best = max(leads, key=lambda name: leads[name])
+    theirs, ours = rivals[best]
+    seeds = len(ours.seeds)
+    text = (
+        f"{capacity:.0%} finds {ours.mean(capacity, 1.0):.1f}, of `{best}` "
+        f"{theirs.mean(capacity, 1.0):.1f} ({seeds} {'seed' if seeds == 1 else 'seeds'})"
+    )
+    return text, leads[best]
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (

@@ -9,7 +9,7 @@ from functools import partial
 from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
-from pages.findings import FINDINGS
+from pages.findings import FINDINGS, OURS
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
 from pages.not_yet import NOT_YET
@@ -20,6 +20,7 @@ from study_results import Runs
 
 Study = Mapping[str, Mapping[str, Runs]]
 
+OTHERS = set(METHODS) - set(OURS)
 TASKS = {
     "glyphs": "Glyphs",
     "fashion-mnist": "Fashion-MNIST",
@@ -37,7 +38,7 @@ def method_page(page: str, study: Study) -> str:
         "speed": _by_task(study, sizes_table) + _pictures(study, "speed"),
         "ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
-        "targets": _by_task(study, lambda methods: targets_table(methods, set(METHODS))),
+        "targets": _by_task(study, lambda methods: targets_table(methods, OTHERS)),
     }
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n{found[3]}", page)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from drawings.curves import SELF_ONLY, draw_curves
 from drawings.matrices import draw_matrices
@@ -41,8 +42,9 @@ def pictures_of(data: str, methods: Mapping[str, Runs]) -> dict[str, Picture]:
 
 def _curves(
     methods: Mapping[str, Runs], names: Iterable[str], x: Callable[[Runs, float], float]
-) -> dict[str, list[list[float]]]:
+) -> dict[str, dict[str, Any]]:
     curves = {}
+    most = max(len(methods[name].seeds) for name in names)
     for name in names:
         runs = methods[name]
         points = []
@@ -51,7 +53,9 @@ def _curves(
             point = [x(runs, capacity), sum(cell) / len(cell), min(cell), max(cell)]
             joined = not runs.is_interpolated(capacity)
             points.append([*(round(number, 4) for number in point), joined])
-        curves[name] = points
+        seeds = ", ".join(map(str, sorted(runs.seeds)))
+        label = name if len(runs.seeds) == most else f"{name}, seed {seeds}"
+        curves[name] = {"label": label, "points": points}
     return curves
 
 

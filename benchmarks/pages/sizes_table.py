@@ -13,7 +13,7 @@ COMPARED = (
     "magnitude-pruning", "independent", "independent-macs",
 )  # fmt: skip
 HEADS = [
-    "method", "capacity", "parameters", "not zero", "MACs", "latency", "to dense", "self",
+    "method", "capacity", "seeds", "parameters", "not zero", "MACs", "latency", "to dense", "self",
     "to dense / dense self",
 ]  # fmt: skip
 
@@ -33,6 +33,7 @@ def _row(name: str, runs: Runs, capacity: float) -> list[str]:
     return [
         f"`{name}`",
         f"{capacity:.0%}",
+        str(len(runs.seeds)),
         f"{runs.share(capacity, 'parameters'):.2f}",
         f"{runs.share(capacity, 'nonzero'):.2f}",
         f"{runs.share(capacity, 'macs'):.2f}",

@@ -21,8 +21,12 @@ BETWEEN = {0.9: (1.0, 0.8), 0.7: (0.8, 0.6), 0.5: (0.6, 0.4), 0.3: (0.4, 0.2)}
 
 def untrained_table(methods: Mapping[str, Runs]) -> str:
     """What each finds in the dense gallery, and in brackets by how much it misses the middle."""
-    heads = ["method", *(f"{c:.0%}" for c in BETWEEN), "10%, calibrated"]
-    rows = [[text, *_cells(methods[n])] for n, text in NAMES.items() if n in methods]
+    heads = ["method", "seeds", *(f"{c:.0%}" for c in BETWEEN), "10%, calibrated"]
+    rows = [
+        [text, str(len(methods[n].seeds)), *_cells(methods[n])]
+        for n, text in NAMES.items()
+        if n in methods
+    ]
     return table(heads, rows)
 
 

@@ -52,19 +52,22 @@ def replacing(path: Path) -> Iterator[Path]:
         ValueError: If ``path`` is a folder.
     """
     check_no_folder(path)
+    path = path.parent.resolve() / path.name
     made = [folder for folder in path.parents if not folder.exists()]  # the deepest first
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(path.suffix, f".{path.stem}-", path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp's files are for their owner alone
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         with suppress(OSError):  # somebody else wrote something there meanwhile
             for folder in made:
                 folder.rmdir()

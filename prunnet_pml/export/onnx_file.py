@@ -55,8 +55,8 @@ def export_onnx(
 
     Raises:
         ImportError: If ``onnx``, ``onnxscript`` or, to check, ``onnxruntime`` is not installed.
-        ValueError: If an argument is out of its range or missing, or the network is too large for
-            one file.
+        ValueError: If an argument is out of its range or missing, the network is too large for one
+            file or in bfloat16, or what it returns is no tensor [batch, dimension].
         RuntimeError: If the file computes something else than the network.
     """
     _check_installed(check)

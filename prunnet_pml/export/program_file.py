@@ -52,7 +52,8 @@ def export_program(
         ``path``.
 
     Raises:
-        ValueError: If an argument is out of its range or missing, or ``path`` has another suffix.
+        ValueError: If an argument is out of its range or missing, ``path`` has another suffix, or
+            what the network returns is no tensor [batch, dimension].
         RuntimeError: If the file computes something else than the network.
     """
     if Path(path).suffix != ".pt2":

@@ -79,7 +79,7 @@ def add_unit_scores(
     Args:
         model: The network that the group's names are of.
         group: Units without scores.
-        initial_scores: Maps the magnitudes of the units, [1, units], to their scores.
+        initial_scores: Maps the magnitudes of the units, [1, units], to a tenth of their scores.
         trained_capacities: The capacities that take part in training, largest first.
     """
     first: UnitLayer | None = None

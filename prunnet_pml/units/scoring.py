@@ -61,7 +61,8 @@ def score_units(
     Args:
         model: A plain network.
         units: Its hidden units.
-        initial_scores: Maps the magnitudes of a group's units, [1, units], to their scores.
+        initial_scores: Maps the magnitudes of a group's units, [1, units], to a tenth of their
+            scores.
         trained_capacities: The capacities that take part in training, largest first.
 
     Raises:

@@ -34,7 +34,7 @@ def made_up(
         "data": "glyphs", "seed": seed, "method": method,
         "recipe": {
             "backbone": "resnet10", "steps": 10, "batch_size": 4, "image_size": 8, "seed": seed,
-            "settings": {"of": method},
+            "settings": {"of": method, "norms": "own", "capacities": FIVE[1:], "drawn": 0},
         },
         "trainings": [training],
         "members": sizes,
@@ -104,23 +104,23 @@ def test_untrained_capacities_are_told_from_the_middle_of_their_neighbours(
 ) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "untrained")
     found, between = 71 * 0.9**0.5, 71 * (1 + 0.8**0.5) / 2
-    assert f"| `prunnet-default` | {found:.1f} ± 0.9 ({found - between:+.1f})" in rows
+    assert f"| `prunnet-default` | 2 | {found:.1f} ± 0.9 ({found - between:+.1f})" in rows
 
 
 def test_sizes_are_shares_of_the_dense_network(study: SimpleNamespace) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "speed")
-    expected = "| `prunnet-channel` | 20% | 1.00 | 0.20 | 0.20 | 0.20 | 30.4 | 30.4 | 0.447 |"
+    expected = "| `prunnet-channel` | 20% | 1 | 1.00 | 0.20 | 0.20 | 0.20 | 30.4 | 30.4 | 0.447 |"
     assert expected in rows
-    assert "| `independent` | 20% | 1.00 | 0.20 | 0.20 | 0.20 | - | 32.6 | - |" in rows
+    assert "| `independent` | 20% | 1 | 1.00 | 0.20 | 0.20 | 0.20 | - | 32.6 | - |" in rows
 
 
 def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "targets").splitlines()
     by_name = {row.split(" | ")[0].removeprefix("| "): row for row in rows}
     assert by_name["default, dense self: a network trained alone"].endswith(
-        "71.0 | 73.0 | **no** |"
+        "71.0 | 74.0 | **no** |"  # three points ahead on the seed that both have
     )
-    name = "default, 20% self: the best other method less half a point"
+    name = "default, 20% self: `independent` less half a point"
     best, ours = 73 * 0.2**0.5, (70 * 0.2**0.5, 71 * 0.2**0.5)  # on the common seed, and on both
     assert by_name[name].endswith(
         f"{ours[1]:.1f} | {ours[1] + best - ours[0] - 0.5:.1f} | **no** |"
@@ -135,6 +135,28 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     assert "find 0.4." in text
     assert "The recipe" not in text  # two of its three methods are missing
     assert study.method.method_page(PAGE, {}).count("Not measured yet.") == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "interpolated"),
+    [
+        ({"norms": "own", "capacities": [0.8, 0.2], "drawn": 0}, {0.9, 0.5, 0.3}),
+        ({"norms": "own", "capacities": [0.2], "drawn": 3}, set()),  # all calibrated
+        ({"norms": "calibrated", "capacities": [0.8, 0.2], "drawn": 0}, set()),
+        (
+            {"norms": "interpolated", "capacities": [0.8, 0.2], "drawn": 0},
+            {0.9, 0.8, 0.5, 0.3, 0.2, 0.1},
+        ),
+        ({}, set()),
+    ],
+)  # fmt: skip
+def test_pictures_tell_interpolated_capacities(
+    study: SimpleNamespace, settings: dict[str, Any], interpolated: set[float]
+) -> None:
+    document = made_up("prunnet-default", 0, 0.7) | {"recipe": {"settings": settings}}
+    runs = type(study.read()["glyphs"]["prunnet-default"])([document])
+    capacities = (1.0, 0.9, 0.8, 0.5, 0.3, 0.2, 0.1)
+    assert {c for c in capacities if runs.is_interpolated(c)} == interpolated
 
 
 def test_pictures_know_when_their_numbers_have_changed(study: SimpleNamespace) -> None:

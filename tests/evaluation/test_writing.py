@@ -43,6 +43,12 @@ def test_failure_leaves_no_new_folder_but_what_others_wrote_there(tmp_path: Path
     with pytest.raises(RuntimeError), replacing(path):
         raise RuntimeError
     assert not any((tmp_path / "old").iterdir())
+    with pytest.raises(OSError, match="File name too long"):
+        write_text(path.with_name(300 * "a"), "text")
+    assert not any((tmp_path / "old").iterdir())
+    with pytest.raises(RuntimeError), replacing(path.parent / ".." / ".." / "a.txt"):
+        raise RuntimeError
+    assert (tmp_path / "old").exists(), "it was there before"
     with pytest.raises(RuntimeError), replacing(path):
         (path.parents[1] / "theirs.txt").touch()
         raise RuntimeError

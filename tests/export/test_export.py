@@ -198,11 +198,22 @@ class Dictionary(ByHand):
         return {"embeddings": super().forward(images)}
 
 
+class Maps(ByHand):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images)[..., None]
+
+
+@pytest.mark.parametrize(
+    ("network", "found"), [(Dictionary, "dict"), (Maps, r"a tensor .*\(2, \d")]
+)
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_embeddings_are_one_tensor(suffix: str, tmp_path: Path) -> None:
+def test_embeddings_are_one_tensor(
+    network: type[nn.Module], found: str, suffix: str, tmp_path: Path
+) -> None:
     file = tmp_path / f"network{suffix}"
-    with pytest.raises(ValueError, match="`model` should return its embeddings"):
-        FORMATS[suffix](Dictionary(), file, input_size=(3, 32, 32))
+    message = f"`model` should return its embeddings .* Found {found}"
+    with pytest.raises(ValueError, match=message):
+        FORMATS[suffix](network(), file, input_size=(3, 32, 32))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -147,7 +147,9 @@ def test_a_checkpoint_of_other_multiples_is_warned_of(
             ByHand(), granularity="channel", round_to=round_to, example_input=images
         )
 
-    told = r"units of `\S+` in multiples of \d, ByHand in multiples of \d: .* the same `round_to`"
+    first = min(prunnet.scored_layers(build(then)))
+    before, after = (prunnet.scored_layers(build(r))[first].multiple for r in (then, now))
+    told = f"`{first}` in multiples of {before}, ByHand in multiples of {after}: .* `round_to`"
     for inside in (False, True):
         one, other = (nn.Sequential(build(r)) if inside else build(r) for r in (then, now))
         with pytest.warns(UserWarning, match=told):
@@ -185,7 +187,10 @@ def test_scores_may_start_uniform(images: Tensor) -> None:
     model = prunnet.make_prunable(
         ByHand(), granularity="channel", initial_scores="uniform", example_input=images
     )
-    assert all(-5 <= s.min() < 0 < s.max() <= 5 for s in prunnet.score_parameters(model))
+    scores = prunnet.score_parameters(model)
+    bounds = [10 / math.sqrt(len(s)) for s in scores]
+    assert all(-b <= s.min() < 0 < s.max() <= b for s, b in zip(scores, bounds, strict=True))
+    assert all(s.abs().max() > b / 4 for s, b in zip(scores, bounds, strict=True))
 
 
 def test_known_units_need_no_search(
