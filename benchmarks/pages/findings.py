@@ -105,8 +105,8 @@ def _place(methods: Methods) -> str:
     cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
     behind = [text for text, lead in cells[1:] if lead > _HALF_A_POINT]
     return (
-        f"**Where the default stands**, of {1 + len(rivals)} methods, in the dense gallery: "
-        f"{cells[0][0]}."
+        f"**Where the default stands** in the dense gallery, beside the best of {len(rivals)} other "
+        f"methods:\n  {cells[0][0]}."
         + (f"\n  Behind by more than half a point: {'; '.join(behind)}." if behind else "")
     )
 
@@ -121,7 +121,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
     theirs, ours = rivals[best]
     seeds = len(ours.seeds)
     text = (
-        f"{capacity:.0%} finds {ours.mean(capacity, 1.0):.1f}, of `{best}` "
+        f"at {capacity:.0%} it finds {ours.mean(capacity, 1.0):.1f}, `{best}` "
         f"{theirs.mean(capacity, 1.0):.1f} ({seeds} {'seed' if seeds == 1 else 'seeds'})"
     )
     return text, leads[best]
