@@ -43,6 +43,19 @@ def _norms(methods: Methods) -> str:
     )
 
 
+def _untrained(methods: Methods) -> str:
+    names = ("prunnet-default", "norm-statistics=calibrated")
+    if not (found := _compared(methods, *names)):
+        return ""
+    interpolated, calibrated = (f"{runs.mean(0.3, 1.0):.1f}" for runs in found)
+    neighbours = " and ".join(f"{found[1].mean(c, 1.0):.1f}" for c in (0.2, 0.4))
+    return (
+        "**Any capacity, calibrated after training.** 30% took no part in training. With its norm "
+        f"statistics taken\n  from training images it finds {calibrated} (20% and 40% find "
+        f"{neighbours}); with interpolated ones {interpolated} ({_seeds(methods, *names)})."
+    )
+
+
 def _pruning(methods: Methods) -> str:
     if not (found := _at_20(methods, "prunnet-default", "magnitude-pruning")):
         return ""
@@ -105,8 +118,8 @@ def _place(methods: Methods) -> str:
     cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
     behind = [text for text, lead in cells[1:] if lead > _HALF_A_POINT]
     return (
-        f"**Where the default stands** in the dense gallery, beside the best of {len(rivals)} other "
-        f"methods:\n  {cells[0][0]}."
+        "**Where the default stands** in the dense gallery, beside the best of "
+        f"{len(rivals)} other methods:\n  {cells[0][0]}."
         + (f"\n  Behind by more than half a point: {'; '.join(behind)}." if behind else "")
     )
 
@@ -128,6 +141,6 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _norms, _pruning, _recipe, _channel, _teacher, _cost, _place,
+    _norms, _untrained, _pruning, _recipe, _channel, _teacher, _cost, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""
