@@ -12,14 +12,14 @@ from prunnet_pml.hub.fields import read_json
 from prunnet_pml.hub.layout import CONFIG, DENSE
 from prunnet_pml.hub.manifest import BLOCK, Manifest
 from prunnet_pml.hub.origin import locate
-from prunnet_pml.space import read_space_id
+from prunnet_pml.space_of_file import read_space_id
 
 
 def read_source_space_id(source: str | os.PathLike[str], *, revision: str | None = None) -> str:
     """The space id of a checkpoint: embeddings compare only where it is the same.
 
     Args:
-        source: A file of ``torch.save`` or safetensors, or what
+        source: A file that :func:`prunnet_pml.read_space_id` reads, or what
             :func:`prunnet_pml.hub.download` takes; folders of pruned networks
             (:func:`prunnet_pml.hub.save_plain`) too. Of a repository one small file is read.
         revision: Of a repository.

@@ -19,7 +19,8 @@ from prunnet_pml.network import (
 )
 from prunnet_pml.optimizer import ConflictAwareOptimizer
 from prunnet_pml.pruning import prune
-from prunnet_pml.space import read_space_id, set_space_id, space_id
+from prunnet_pml.space import set_space_id, space_id
+from prunnet_pml.space_of_file import read_space_id
 from prunnet_pml.units import apply_kept_units, hidden_units, kept_units
 
 __version__ = "0.1.0"

@@ -7,13 +7,9 @@ safetensors file's metadata. It adds no key, so stock timm loads what it loaded 
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from prunnet_pml.class_exchange import Exchanged
@@ -116,32 +112,6 @@ def check_space_id(space_id: object) -> str:
     raise ValueError(f"`space_id` should be a text that is not empty. Found {space_id!r}.")
 
 
-def read_space_id(path: str | os.PathLike[str]) -> str:
-    """The space id of a checkpoint on disk.
-
-    Args:
-        path: What ``torch.save`` wrote of a state dict, or of a mapping that holds some, or a file
-            whose suffix is ``.safetensors``. It is read without running any pickled code.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no checkpoint, or holds no id or several.
-    """
-    if not (file := Path(path)).is_file():
-        raise FileNotFoundError(f"`path` should be a checkpoint. Found no file {file}.")
-    found = {
-        metadata[SPACE_ID]
-        for metadata in (_of_safetensors if file.suffix == ".safetensors" else _of_torch)(file)
-        if SPACE_ID in metadata
-    }
-    if len(found) != 1:
-        raise ValueError(
-            f"`path` should be a checkpoint with one space id. Found {len(found)} in {file}. (A "
-            "pruned network is plain: save it as safetensors with the id in the metadata.)"
-        )
-    return str(found.pop())
-
-
 def _is_stamped(module: nn.Module) -> bool:
     return "_space_id" in module.__dict__
 
@@ -155,25 +125,3 @@ def _roots(model: nn.Module) -> list[Stamped]:
             f"Found {type(model).__name__} without a space id."
         )
     return found
-
-
-def _of_safetensors(file: Path) -> Iterable[Mapping[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "pt") as opened:
-            return [opened.metadata() or {}]
-    except SafetensorError as error:
-        raise ValueError(f"`path` should be a safetensors file. Found {file}: {error}.") from error
-
-
-def _of_torch(file: Path) -> Iterable[Mapping[str, Any]]:
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # there is nothing that garbage can't make the unpickler raise
-        raise ValueError(
-            "`path` should be a state dict that torch.save wrote, or a file of safetensors. Found "
-            f"{file}, which is neither."
-        ) from error
-    parts = [content, *content.values()] if isinstance(content, Mapping) else []
-    return [metadata for part in parts for metadata in getattr(part, "_metadata", {}).values()]

@@ -15,7 +15,8 @@ from torch import nn
 
 import prunnet_pml as prunnet
 from prunnet_pml.demo.report import save_checkpoint
-from prunnet_pml.space import SPACE_ID, read_space_id, set_space_id, space_id
+from prunnet_pml.space import SPACE_ID, set_space_id, space_id
+from prunnet_pml.space_of_file import read_space_id
 
 ROOTS = {
     "network": TinyEmbedder,
@@ -176,7 +177,7 @@ def test_files_that_hold_no_single_id(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
-    for name in ("it.pt", "it.safetensors"):
+    for name in ("it.pt", "it.safetensors", "it.onnx", "it.pt2"):
         with pytest.raises(FileNotFoundError, match=r"should be a checkpoint\. Found no file"):
             read_space_id(tmp_path / name)
         for content in (b"", b"hello", b"\x80\x02."):
@@ -184,15 +185,19 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="`path` should be a"):
                 read_space_id(tmp_path / name)
     torch.save(TinyEmbedder(), tmp_path / "it.pt")  # a pickled object: code, not tensors
+    with pytest.raises(ValueError) as caught:
+        read_space_id(tmp_path / "it.pt")
+    assert str(caught.value) == (
+        "`path` should be a state dict that torch.save wrote, or a file of safetensors, .onnx or "
+        f".pt2. Found {tmp_path / 'it.pt'}, which is none of them."
+    )
+
+
+def test_a_program_of_somebody_else_has_no_id(tmp_path: Path) -> None:
     program = torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),))
     torch.export.save(program, tmp_path / "it.pt2")
-    for name in ("it.pt", "it.pt2"):
-        with pytest.raises(ValueError) as caught:
-            read_space_id(tmp_path / name)
-        assert str(caught.value) == (
-            "`path` should be a state dict that torch.save wrote, or a file of safetensors. Found "
-            f"{tmp_path / name}, which is neither."
-        )
+    with pytest.raises(ValueError, match=r"with one space id. Found 0 in .*it\.pt2"):
+        read_space_id(tmp_path / "it.pt2")
 
 
 def test_a_training_that_leaves_a_space_draws_a_new_one(model: nn.Module) -> None:

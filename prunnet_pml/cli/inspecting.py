@@ -52,7 +52,7 @@ def info(source: Source, revision: Revision = None, as_json: AsJson = False) -> 
 _Checkpoint = Annotated[
     str,
     typer.Argument(
-        help="A file of torch.save or safetensors, or a SOURCE as of `prunnet info`.",
+        help="A file, .onnx and .pt2 among them, or a SOURCE as of `prunnet info`.",
         show_default=False,
     ),
 ]

@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from prunnet_pml.evaluation.writing import check_no_folder, replacing
 from prunnet_pml.export.checking import check_outputs
 from prunnet_pml.export.exportable import exportable
-
-METADATA = "prunnet.json"
-"""The extra file inside that holds the metadata."""
+from prunnet_pml.space_of_file import PROGRAM_METADATA
 
 
 def export_program(
@@ -67,7 +65,7 @@ def export_program(
         )
         with replacing(Path(path)) as temporary:
             torch.export.save(
-                program, temporary, extra_files={METADATA: json.dumps(made_of.metadata)}
+                program, temporary, extra_files={PROGRAM_METADATA: json.dumps(made_of.metadata)}
             )
             if check:
                 check_outputs(made_of, lambda images: _run(temporary, images))

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import prunnet_pml as prunnet
 from prunnet_pml.cli import app
 from prunnet_pml.hub import Manifest, push_to_hub, save_pretrained
-from prunnet_pml.space import read_space_id
+from prunnet_pml.space_of_file import read_space_id
 
 
 def test_stock_timm_loads_it_where_there_is_no_prunnet_pml(

@@ -75,7 +75,7 @@ def check_runs_alone(model: nn.Module, size: tuple[int, ...], folder: Path, suff
             expected = pruned(images)
         assert embeddings.shape == expected.shape
         assert (embeddings - expected).abs().max() <= 1e-4 * expected.abs().max()
-    assert metadata["prunnet_space_id"] == prunnet.space_id(model)
+    assert metadata["prunnet_space_id"] == prunnet.space_id(model) == prunnet.read_space_id(file)
     assert float(metadata["prunnet_capacity"]) == 0.4
     assert json.loads(metadata["input_size"]) == list(size)
     assert list(folder.iterdir()) == [file], "one file, and nothing temporary"
