@@ -118,8 +118,8 @@ def _place(methods: Methods) -> str:
     cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
     behind = [text for text, lead in cells[1:] if lead > _HALF_A_POINT]
     return (
-        "**Where the default stands** in the dense gallery, beside the best of "
-        f"{len(rivals)} other methods:\n  {cells[0][0]}."
+        "**Where the default stands** in the dense gallery, beside the best other method of "
+        f"{len(rivals)}:\n  {cells[0][0]}."
         + (f"\n  Behind by more than half a point: {'; '.join(behind)}." if behind else "")
     )
 
