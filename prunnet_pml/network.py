@@ -64,8 +64,7 @@ def make_prunable(
             here. ``scored_layers(model)`` shows what was scored.
         initial_scores: ``"magnitude"`` ranks the weights as their magnitude does (for pretrained
             weights, which random scores would destroy). ``"uniform"`` draws from
-            U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as the paper does to train from scratch. Scores of
-            hidden units are ten times as large.
+            U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as the paper does. Hidden units: 10 x either.
         score_bias: Whether biases are scored and pruned too. They are under 0.1% of the parameters.
         generator: Draws the uniform scores.
         space_id: The id of an existing space that training goes on in; a new one by default.

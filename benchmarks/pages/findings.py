@@ -28,8 +28,8 @@ def _at_20(methods: Methods, *names: str) -> list[float]:
     return [runs.mean(0.2, 1.0) for runs in _compared(methods, *names)]
 
 
-def _seeds(methods: Methods, *names: str) -> str:
-    count = len(_compared(methods, *names)[0].seeds)
+def _seeds(runs: Runs) -> str:
+    count = len(runs.seeds)
     return f"{count} {'seed' if count == 1 else 'seeds'}"
 
 
@@ -44,15 +44,14 @@ def _norms(methods: Methods) -> str:
 
 
 def _untrained(methods: Methods) -> str:
-    names = ("prunnet-default", "norm-statistics=calibrated")
-    if not (found := _compared(methods, *names)):
+    if not (found := _compared(methods, "prunnet-default", "norm-statistics=calibrated")):
         return ""
     interpolated, calibrated = (f"{runs.mean(0.3, 1.0):.1f}" for runs in found)
     neighbours = " and ".join(f"{found[1].mean(c, 1.0):.1f}" for c in (0.2, 0.4))
     return (
         "**Any capacity, calibrated after training.** 30% took no part in training. With its norm "
         f"statistics taken\n  from training images it finds {calibrated} (20% and 40% find "
-        f"{neighbours}); with interpolated ones {interpolated} ({_seeds(methods, *names)})."
+        f"{neighbours}); with interpolated ones {interpolated} ({_seeds(found[0])})."
     )
 
 
@@ -68,10 +67,10 @@ def _pruning(methods: Methods) -> str:
 
 def _recipe(methods: Methods) -> str:
     names = ("prunnet-published", "joint", "prunnet-default")
-    if not (found := _at_20(methods, *names)):
+    if not (found := _compared(methods, *names)):
         return ""
-    texts = ", ".join(f"`{n}` {value:.1f}" for n, value in zip(names, found, strict=True))
-    return f"**The recipe.** 20% in the dense gallery: {texts} ({_seeds(methods, *names)})."
+    texts = ", ".join(f"`{n}` {r.mean(0.2, 1.0):.1f}" for n, r in zip(names, found, strict=True))
+    return f"**The recipe.** 20% in the dense gallery: {texts} ({_seeds(found[0])})."
 
 
 def _channel(methods: Methods) -> str:
@@ -87,15 +86,14 @@ def _channel(methods: Methods) -> str:
 
 
 def _teacher(methods: Methods) -> str:
-    names = ("independent", "bct-per-size", "prunnet-default")
-    if not (found := _compared(methods, *names)):
+    if not (found := _compared(methods, "independent", "bct-per-size", "prunnet-default")):
         return ""
     alone, taught, ours = (f"{runs.mean(0.6, 0.6):.1f}" for runs in found)
     return (
         f"**What a trained teacher is worth.** A network of 60% finds {alone} in its own gallery, "
         f"and {taught} if\n  it is trained after the dense one, with that one's class weights "
         f"beside its own (`bct-per-size`);\n  as a part of the prunable network, from the same "
-        f"first step, {ours} ({_seeds(methods, *names)})."
+        f"first step, {ours} ({_seeds(found[0])})."
     )
 
 
@@ -132,10 +130,9 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
     }
     best = max(leads, key=lambda name: leads[name])
     theirs, ours = rivals[best]
-    seeds = len(ours.seeds)
     text = (
         f"at {capacity:.0%} it finds {ours.mean(capacity, 1.0):.1f}, `{best}` "
-        f"{theirs.mean(capacity, 1.0):.1f} ({seeds} {'seed' if seeds == 1 else 'seeds'})"
+        f"{theirs.mean(capacity, 1.0):.1f} ({_seeds(ours)})"
     )
     return text, leads[best]
 

@@ -60,7 +60,7 @@ def exportable(
 
     Raises:
         ValueError: If an argument is out of its range, or missing where nothing else says it, or
-            the network's output is no tensor.
+            the network's output is no tensor [batch, dimension].
     """
     if is_prunable(model):
         own = space_id_of(model)
