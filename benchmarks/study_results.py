@@ -85,7 +85,7 @@ class Runs:
     def memory(self) -> float:
         """MiB that the hungriest training added to its process; the median over the seeds."""
         return statistics.median(
-            max(t["peak_mib"] - t["start_mib"] for t in document["trainings"])
+            max((t["peak_mib"] - t["start_mib"] for t in document["trainings"]), default=0.0)
             for document in self.documents
         )
 

@@ -112,12 +112,22 @@ class GradientSpy(Hook):
                 self.seen[f"{step} {name}"] = parameter.grad.clone()
 
 
+APART = {
+    "_delete_": True,
+    "type": "CompatibleLoss",
+    "loss": {"type": "ArcFaceLoss", "num_classes": 12, "embedding_size": 8},
+    "contrast": 0,
+}
+"""The loss of an image is its own: contrast compares it with the others of its batch."""
+
+
 def train_without_batch_norm(folder: str, granularity: str, world: int = 1) -> dict[str, Any]:
     """Gradients, final state and matrix of a training whose parts of a batch don't mix."""
     found = config(
         Path(folder),
         **{
             "model.backbone": {"name": "test_vit", "img_size": 32},
+            "model.loss": APART,
             "train_dataloader.dataset.distortion": None,
             "train_dataloader.batch_size": 48 // world,
             "optim_wrapper.accumulative_counts": ACCUMULATED,

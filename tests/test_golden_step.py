@@ -67,7 +67,7 @@ def step() -> dict[str, object]:
     model = prunnet.make_prunable(
         GoldenEmbedder(), CAPACITIES, filter_fn=lambda _, name: not name.startswith(head)
     )
-    loss_func = CompatibleLoss(Classifier(), model, alignment=0)
+    loss_func = CompatibleLoss(Classifier(), model, alignment=0, contrast=0)
     load_recorded(model, recording)
     load_recorded(loss_func.loss, recording)
     decayed, biases = [], []

@@ -8,13 +8,16 @@ from dataclasses import replace
 
 from methods.ablations import ablations
 from methods.method import Family, Method
-from methods.prunable import magnitude_pruning, prunnet_method
+from methods.prunable import magnitude_pruning, no_training, prunnet_method
 from methods.separate import asymmetric, bct_per_size, independent, independent_macs
 from methods.settings import CHANNEL, PAPER, TORCHJD, Settings
 from methods.slimmable_widths import sfsc, slimmable
 from methods.torch_pruning import torch_pruning_magnitude
 
 METHODS: dict[str, Method] = {
+    "no-training": Method(
+        no_training, "The dense network as it starts, pruned as in magnitude-pruning: the floor."
+    ),
     "independent": Method(
         independent, "A network per size, trained on its own: compatible with nothing."
     ),
@@ -28,7 +31,7 @@ METHODS: dict[str, Method] = {
         torch_pruning_magnitude, "The same with hidden channels, by Torch-Pruning's own pruner."
     ),
     "joint": prunnet_method(
-        replace(Settings(), compatible=False, integration="Sum"),
+        replace(Settings(), compatible=False, alignment=0.0, contrast=0.0, integration="Sum"),
         "The plain sum of all capacities' losses, nothing detached.",
     ),
     "bct-per-size": Method(
@@ -57,7 +60,8 @@ METHODS: dict[str, Method] = {
     },
     "prunnet-default": prunnet_method(Settings(), "The library's defaults."),
     "prunnet-channel": prunnet_method(
-        CHANNEL, "The same loop with hidden channels as units, gradients summed, alignment 1."
+        CHANNEL,
+        "Hidden channels as units: gradients summed, alignment 1, contrast 0, else the defaults.",
     ),
 }
 """Every method by the name that the command knows it by."""

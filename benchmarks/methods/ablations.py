@@ -30,10 +30,10 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "loss space": {
         "logit": {"space": "logit"},
-        "embedding": {"space": "embedding"},
-        "both": {"space": "both"},
+        "embedding": {"space": "embedding", "contrast": 0.0},
     },
     "alignment": _numbers("alignment", 0, 1, 10, 100),
+    "contrast": _numbers("contrast", 0, 1, 3),
     "shared parameters": {"sum": {"shared": "sum"}, "dense": {"shared": "dense"}},
     "projection": {
         "sequential": {"integration": "ConflictAware", "projection": "sequential"},

@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 import prunnet_pml as prunnet
 from measure import TrainingBook
@@ -37,6 +38,13 @@ def prunnet_method(
         return read(model, task, capacities, "calibrated" if settings.drawn else norms)
 
     return Method(train, summary, {**settings.describe(), "norms": norms})
+
+
+def no_training(task: Task, book: TrainingBook) -> Family:  # noqa: ARG001
+    """The floor: the network as it starts, its smallest weights pruned, its norms calibrated."""
+    network = task.network()
+    update_bn(task.calibration_images(), network)
+    return read(prunnet.make_prunable(network.eval(), CAPACITIES), task, MEASURED, "calibrated")
 
 
 def magnitude_pruning(task: Task, book: TrainingBook) -> Family:

@@ -41,8 +41,10 @@ class Settings:
             after every step.
         compatible: Whether subnetworks meet the dense network's class weights, by
             ``CompatibleLoss``; else the plain loss of every capacity is trained.
-        space: Of ``CompatibleLoss``.
+        space: ``"logit"``, as the library does it; ``"embedding"``: subnetworks are compared with
+            the dense network's embeddings in place of its class weights.
         alignment: Of ``CompatibleLoss``.
+        contrast: Of ``CompatibleLoss``.
         integration: ``"ConflictAware"``, ``"Sum"``, or one of TorchJD's aggregators.
         projection: Of ``ConflictAware``.
         alpha: Of ``ConflictAware``.
@@ -61,6 +63,7 @@ class Settings:
     compatible: bool = True
     space: str = _default(prunnet.CompatibleLoss, "space")
     alignment: float = _default(prunnet.CompatibleLoss, "alignment")
+    contrast: float = 1.0
     integration: str = "ConflictAware"
     projection: str = _default(prunnet.ConflictAware, "projection")
     alpha: float = _default(prunnet.ConflictAware, "alpha")
@@ -83,10 +86,10 @@ class Settings:
 
 
 PAPER = Settings(
-    initial_scores="uniform", alignment=0.0, alpha=0.5, epsilon=1e-8, shared="dense",
-    projection="sequential",
+    initial_scores="uniform", alignment=0.0, contrast=0.0, alpha=0.5, epsilon=1e-8,
+    shared="dense", projection="sequential",
 )  # fmt: skip
 """As published."""
 
-CHANNEL = Settings(granularity="channel", integration="Sum", alignment=1.0)
+CHANNEL = Settings(granularity="channel", integration="Sum", alignment=1.0, contrast=0.0)
 """What docs/channel.md names for hidden units."""

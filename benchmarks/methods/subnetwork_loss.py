@@ -15,31 +15,24 @@ def subnetwork_loss(task: Task, model: nn.Module, settings: Settings) -> nn.Modu
     """The task's loss around all capacities of a prunable network."""
     if not settings.compatible:
         return task.loss()
+    weights = {"alignment": settings.alignment, "contrast": settings.contrast}
     if settings.space == "logit":
-        return prunnet.CompatibleLoss(task.loss(), model, alignment=settings.alignment)
-    return _WithPairs(task, model, settings)
+        return prunnet.CompatibleLoss(task.loss(), model, **weights)
+    return _OfEmbeddings(task.loss(), model, weights)
 
 
-class _WithPairs(nn.Module):
-    """The dense network learns classes; subnetworks learn to meet its embeddings.
+class _OfEmbeddings(nn.Module):
+    """The dense network learns classes; subnetworks learn by a loss of pairs to meet it."""
 
-    By ``SupConLoss``, which compares embeddings: in place of the comparison with class weights, or
-    beside it.
-    """
-
-    def __init__(self, task: Task, model: nn.Module, settings: Settings) -> None:
+    def __init__(self, classes: nn.Module, model: nn.Module, weights: dict[str, float]) -> None:
         super().__init__()
-        self.classes = prunnet.CompatibleLoss(task.loss(), model, alignment=settings.alignment)
-        pairs = SupConLoss(temperature=task.recipe.temperature)
-        self.pairs = prunnet.CompatibleLoss(
-            pairs, model, "embedding", 0 if settings.space == "both" else settings.alignment
-        )
+        self.classes = classes
+        self.pairs = prunnet.CompatibleLoss(SupConLoss(), model, "embedding", **weights)
         self.model = [model]  # not a submodule
-        self.both = settings.space == "both"
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         compared: Tensor = self.pairs(embeddings, labels)  # keeps those of the dense pass
-        if get_capacity(self.model[0]) < 1 and not self.both:
+        if get_capacity(self.model[0]) < 1:
             return compared
         of_classes: Tensor = self.classes(embeddings, labels)
-        return of_classes if get_capacity(self.model[0]) == 1 else of_classes + compared
+        return of_classes

@@ -7,6 +7,7 @@ model = {
         "type": "CompatibleLoss",
         "loss": {"type": "SoftmaxLoss", "embedding_size": 256},
         "alignment": 0,
+        "contrast": 0,
     },
     "capacities": [0.2, 0.4, 0.6, 0.8],
     "initial_scores": "uniform",

@@ -37,7 +37,7 @@ def comparison_of(loss: nn.Module) -> Callable[..., Any]:
     if isinstance(memory, CrossBatchMemory):
         return partial(_with_memory_of_all if distributed else _with_memory, memory)
     if takes_references(loss):
-        return partial(_with_references, loss)
+        return partial(with_references, loss)
     return partial(_in_one_batch, loss, takes_pairs(loss))
 
 
@@ -47,7 +47,7 @@ def with_detached_weights(loss: nn.Module, *args: Any, **kwargs: Any) -> Any:  #
     return functional_call(loss, weights, args, kwargs)
 
 
-def _with_references(
+def with_references(
     loss: nn.Module,
     embeddings: Tensor,
     labels: Tensor | None,

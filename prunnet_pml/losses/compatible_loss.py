@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import torch
-from pytorch_metric_learning.losses import SelfSupervisedLoss
+from pytorch_metric_learning.losses import SelfSupervisedLoss, SupConLoss
+from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
 from torch import Tensor, nn
 
-from prunnet_pml.losses.comparison import comparison_of, with_detached_weights
+from prunnet_pml.losses.comparison import comparison_of, with_detached_weights, with_references
 from prunnet_pml.losses.dense_pass import DensePass
 from prunnet_pml.losses.spaces import Space, why_not
 
@@ -34,8 +35,16 @@ class CompatibleLoss(nn.Module):
     ``CompatibleLoss``, ``MultipleLosses`` around several. A memory holds the dense network's
     embeddings alone, and subnetworks are compared with it.
 
-    To a subnetwork's pass comes ``alignment`` times one minus the cosine between its embedding and
-    the dense network's, detached, of the same image, in the mean over the batch.
+    To a subnetwork's pass come two terms by which it meets the dense network's embeddings of the
+    batch, detached:
+
+    - ``alignment`` times one minus the cosine between both embeddings of an image, in the mean over
+      the batch;
+    - ``contrast`` times PML's ``SupConLoss``, at its own temperature of 0.1, where the
+      subnetwork's embeddings are the anchors and the dense network's the positives and negatives
+      (`Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_). Without labels every
+      image is a class of its own. The batch is that of all processes where ``loss`` is in a
+      ``DistributedLossWrapper``.
 
     Args:
         loss: A loss of pytorch-metric-learning. Miners' tuples, reducers and distances pass
@@ -43,10 +52,12 @@ class CompatibleLoss(nn.Module):
         model: The prunable network, whose capacity says which pass it is.
         space: Where to compare. ``"logit"`` and ``"both"`` need a loss with class weights.
         alignment: Weight of the alignment. The paper has none, that is 0.
+        contrast: Weight of the contrast. By default 1 in space ``"logit"``, and 0 in the others,
+            where ``loss`` itself compares embeddings. The paper has none, that is 0.
 
     Raises:
         ValueError: If ``space`` is unknown or not one that ``loss`` can compare in, ``alignment``
-            is negative, or ``model`` is not prunable.
+            or ``contrast`` is negative, or ``model`` is not prunable.
     """
 
     def __init__(
@@ -55,12 +66,16 @@ class CompatibleLoss(nn.Module):
         model: nn.Module,
         space: Space = "logit",
         alignment: float = 10.0,
+        contrast: float | None = None,
     ) -> None:
         super().__init__()
         if space not in ("logit", "embedding", "both"):
             raise ValueError(f"`space` should be 'logit', 'embedding' or 'both'. Found {space!r}.")
-        if not isinstance(alignment, int | float) or not 0 <= alignment < math.inf:
-            raise ValueError(f"`alignment` should be at least 0. Found {alignment!r}.")
+        if contrast is None:
+            contrast = 1.0 if space == "logit" else 0.0
+        for name, weight in (("alignment", alignment), ("contrast", contrast)):
+            if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+                raise ValueError(f"`{name}` should be at least 0. Found {weight!r}.")
         if not isinstance(loss, nn.Module) or isinstance(loss, CompatibleLoss):
             raise ValueError(f"`loss` should be a loss of pytorch-metric-learning. Found {loss!r}.")
         self._dense = DensePass(model)
@@ -70,8 +85,10 @@ class CompatibleLoss(nn.Module):
             found = type(self.loss).__name__
             raise ValueError(f"`loss` should fit space={space!r}. Found {found}: {reason}.")
         self.space: Space = space
-        self.alignment = alignment
+        self.alignment, self.contrast = alignment, contrast
         self._compare = None if space == "logit" else comparison_of(self.loss)
+        distributed = isinstance(self.loss, DistributedLossWrapper)
+        self._contrast = DistributedLossWrapper(SupConLoss()) if distributed else SupConLoss()
 
     def forward(
         self,
@@ -117,18 +134,29 @@ class CompatibleLoss(nn.Module):
         if self._compare is not None:
             dense = self._dense.embeddings_of(embeddings, labels)
             terms.append(self._compare(*batch, dense, **kwargs))
-        if self.alignment:
-            terms.append(self.alignment * self._misalignment(embeddings, labels, terms[0]))
+        if self.alignment or self.contrast:
+            terms.append(self._distance_from_dense(embeddings, labels, terms[0]))
         return sum(terms[1:], terms[0])  # one term may be a reducer's dict
 
-    def _misalignment(self, embeddings: Tensor, labels: Tensor | None, loss: object) -> Tensor:
+    def _distance_from_dense(
+        self, embeddings: Tensor, labels: Tensor | None, loss: object
+    ) -> Tensor:
+        """Alignment and contrast."""
         if not isinstance(loss, Tensor):
             raise ValueError(
-                "`alignment` should be 0 for a loss whose reducer gives no tensor. "
-                f"Found {self.alignment:g} and a {type(loss).__name__}."
+                "`alignment` and `contrast` should be 0 for a loss whose reducer gives no tensor. "
+                f"Found {self.alignment:g}, {self.contrast:g} and a {type(loss).__name__}."
             )
         dense = self._dense.embeddings_of(embeddings, labels)
-        return (1 - nn.functional.cosine_similarity(embeddings, dense)).mean()
+        total = embeddings.new_zeros(())
+        if self.alignment:
+            cosines = nn.functional.cosine_similarity(embeddings, dense)
+            total = total + self.alignment * (1 - cosines).mean()
+        if self.contrast:
+            classes = torch.arange(len(dense), device=dense.device) if labels is None else labels
+            compared = with_references(self._contrast, embeddings, classes, None, dense)
+            total = total + self.contrast * compared
+        return total
 
 
 def _of_both_views(loss: Any) -> nn.Module:  # noqa: ANN401

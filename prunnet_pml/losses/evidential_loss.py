@@ -23,8 +23,9 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
 
     That is the compatible loss of `Switchable Representation Learning Framework with
     Self-compatibility <https://arxiv.org/abs/2206.08289>`_ (CVPR 2023), as
-    ``CompatibleLoss(EvidentialLoss(...), model, alignment=0)``, on the formulas of `Evidential Deep
-    Learning to Quantify Classification Uncertainty <https://arxiv.org/abs/1806.01768>`_.
+    ``CompatibleLoss(EvidentialLoss(...), model, alignment=0, contrast=0)``, on the formulas of
+    `Evidential Deep Learning to Quantify Classification Uncertainty
+    <https://arxiv.org/abs/1806.01768>`_.
 
     Args:
         num_classes: Number of classes.

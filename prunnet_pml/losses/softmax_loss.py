@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class SoftmaxLoss(BaseMetricLossFunction):
     """The cross-entropy of a linear classifier, with a bias, on embeddings of any length.
 
-    What PrunNet trains with: inside of a ``CompatibleLoss`` with ``alignment=0`` it is Eq. 4 of
-    `Learning Compatible Multi-Prize Subnetworks for Asymmetric Retrieval
+    What PrunNet trains with: inside of a ``CompatibleLoss`` with ``alignment=0`` and ``contrast=0``
+    it is Eq. 4 of `Learning Compatible Multi-Prize Subnetworks for Asymmetric Retrieval
     <https://arxiv.org/abs/2504.11879>`_. PML's ``NormalizedSoftmaxLoss`` is its sibling on the unit
     sphere, without a bias.
 

@@ -96,6 +96,7 @@ def test_model_and_optimizer_are_those_of_the_paper(name: str) -> None:
     [data] = [data for data in CLASSES if name.startswith(data)]
     assert model.loss_func.loss.classifier.weight.shape == (CLASSES[data], 256)
     assert model.loss_func.alignment == 0
+    assert model.loss_func.contrast == 0
     assert config.model.initial_scores == "uniform"
 
     settings = wrapper._arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -12,8 +13,10 @@ from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
+from prunnet_pml.losses.spaces import Space
 
-CompatibleLoss = partial(prunnet.CompatibleLoss, alignment=0)  # the alignment has its own tests
+# Alignment and contrast have tests of their own.
+CompatibleLoss = partial(prunnet.CompatibleLoss, alignment=0, contrast=0)
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
 WITH_CLASS_WEIGHTS = {
     "arcface": lambda: losses.ArcFaceLoss(3, 4),
@@ -262,7 +265,7 @@ def test_alignment_draws_a_subnetwork_to_the_dense_embeddings(
     model: nn.Module, alignment: float
 ) -> None:
     plain = losses.ArcFaceLoss(3, 4)
-    compatible = prunnet.CompatibleLoss(plain, model, alignment=alignment)
+    compatible = prunnet.CompatibleLoss(plain, model, alignment=alignment, contrast=0)
     dense, masked = embeddings(1), embeddings(2)
     assert torch.equal(compatible(dense, LABELS), plain(dense, LABELS))
     with prunnet.capacity(model, 0.4):
@@ -275,8 +278,73 @@ def test_alignment_draws_a_subnetwork_to_the_dense_embeddings(
     assert of_dense is None
 
 
-def test_alignment_needs_the_dense_pass_first(model: nn.Module) -> None:
-    compatible = prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model)
+def supervised_contrast(anchors: Tensor, labels: list[int], dense: Tensor) -> float:
+    """Eq. 2 of arXiv 2004.11362, the dense network's embeddings as positives and negatives."""
+    total = 0.0
+    for anchor, label in zip(nn.functional.normalize(anchors), labels, strict=True):
+        similarities = [(anchor @ d / 0.1).item() for d in nn.functional.normalize(dense)]
+        everything = math.log(sum(math.exp(similarity) for similarity in similarities))
+        positive = [s for s, other in zip(similarities, labels, strict=True) if other == label]
+        total += sum(everything - s for s in positive) / len(positive)
+    return total / len(labels)
+
+
+@pytest.mark.parametrize("contrast", [0.5, 3.0])
+@pytest.mark.parametrize("alignment", [0.0, 2.0])
+def test_contrast_compares_a_subnetwork_with_the_whole_dense_batch(
+    model: nn.Module, alignment: float, contrast: float
+) -> None:
+    plain = losses.ArcFaceLoss(3, 4)
+    compatible = prunnet.CompatibleLoss(plain, model, alignment=alignment, contrast=contrast)
+    dense, masked = embeddings(1), embeddings(2)
+    assert torch.equal(compatible(dense, LABELS), plain(dense, LABELS))
+    with prunnet.capacity(model, 0.4):
+        found = compatible(masked, LABELS)
+    of_cosines = (1 - nn.functional.cosine_similarity(masked, dense)).mean().item()
+    expected = plain(masked, LABELS).item() + alignment * of_cosines
+    expected += contrast * supervised_contrast(masked, LABELS.tolist(), dense)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    of_masked, of_dense = gradients(found, masked, dense)
+    assert of_masked.abs().sum() > 0
+    assert of_dense is None
+
+
+def test_contrast_without_labels_takes_every_image_for_a_class(model: nn.Module) -> None:
+    plain = losses.ManifoldLoss(4, K=3)
+    compatible = prunnet.CompatibleLoss(plain, model, alignment=0)
+    without = prunnet.CompatibleLoss(plain, model, alignment=0, contrast=0)
+    dense, masked = embeddings(1), embeddings(2)
+    values = []
+    for loss_func in (compatible, without):
+        torch.manual_seed(0)  # it draws
+        loss_func(dense)
+        torch.manual_seed(0)
+        with prunnet.capacity(model, 0.4):
+            values.append(loss_func(masked).item())
+    contrast = supervised_contrast(masked, list(range(6)), dense)
+    assert values[0] == pytest.approx(values[1] + contrast, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "space", "contrast"),
+    [
+        (losses.ArcFaceLoss(3, 4), "logit", 1.0),
+        (losses.TripletMarginLoss(), "embedding", 0.0),
+        (Prototypes(), "both", 0.0),
+    ],
+)
+def test_contrast_is_for_losses_that_compare_no_embeddings(
+    model: nn.Module, loss: nn.Module, space: Space, contrast: float
+) -> None:
+    assert prunnet.CompatibleLoss(loss, model, space).contrast == contrast
+    assert prunnet.CompatibleLoss(loss, model, space, contrast=0.3).contrast == 0.3
+
+
+@pytest.mark.parametrize("weights", [{"alignment": 10.0, "contrast": 0}, {"alignment": 0}])
+def test_alignment_and_contrast_need_the_dense_pass_first(
+    model: nn.Module, weights: dict[str, float]
+) -> None:
+    compatible = prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model, **weights)
     with (
         prunnet.capacity(model, 0.4),
         pytest.raises(RuntimeError, match=r"dense network should embed a batch .* Found none"),
@@ -284,19 +352,20 @@ def test_alignment_needs_the_dense_pass_first(model: nn.Module) -> None:
         compatible(embeddings(), LABELS)
 
 
-@pytest.mark.parametrize("alignment", [-1, float("nan"), float("inf")])
-def test_alignment_is_not_negative(model: nn.Module, alignment: float) -> None:
-    with pytest.raises(ValueError, match=r"`alignment` should be at least 0\. Found"):
-        prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model, alignment=alignment)
+@pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), "1"])
+@pytest.mark.parametrize("name", ["alignment", "contrast"])
+def test_weights_are_not_negative(model: nn.Module, name: str, weight: object) -> None:
+    with pytest.raises(ValueError, match=rf"`{name}` should be at least 0\. Found {weight!r}"):
+        prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model, **{name: weight})
 
 
-def test_alignment_refuses_a_reducer_that_gives_no_number(model: nn.Module) -> None:
+def test_alignment_and_contrast_refuse_a_reducer_that_gives_no_number(model: nn.Module) -> None:
     loss = losses.ArcFaceLoss(3, 4, reducer=reducers.DoNothingReducer())
     compatible = prunnet.CompatibleLoss(loss, model)
     compatible(embeddings(1), LABELS)
     with (
         prunnet.capacity(model, 0.4),
-        pytest.raises(ValueError, match=r"`alignment` should be 0 .* Found 10 and a dict"),
+        pytest.raises(ValueError, match=r"`alignment` and `contrast` .* Found 10, 1 and a dict"),
     ):
         compatible(embeddings(2), LABELS)
 

@@ -100,7 +100,7 @@ def test_miners_and_regularizers_are_those_of_pmls_classifiers() -> None:
 
 def test_subnetworks_meet_the_dense_networks_class_weights() -> None:
     model = prunnet.make_prunable(TinyEmbedder())
-    loss_func = CompatibleLoss(EvidentialLoss(3, 4), model, alignment=0)
+    loss_func = CompatibleLoss(EvidentialLoss(3, 4), model, alignment=0, contrast=0)
     [weights] = loss_func.parameters()
     for capacity in (1.0, 0.4):
         weights.grad = None

@@ -29,7 +29,7 @@ def test_only_the_dense_pass_moves_the_classifier() -> None:
     model = prunnet.make_prunable(TinyEmbedder(), [0.5])
     images = torch.randn(4, 1, 8, 8)
     embedding_size = model(images).shape[1]
-    loss_func = CompatibleLoss(SoftmaxLoss(3, embedding_size), model, alignment=0)
+    loss_func = CompatibleLoss(SoftmaxLoss(3, embedding_size), model, alignment=0, contrast=0)
     weight = loss_func.loss.classifier.weight
     with prunnet.capacity(model, 0.5):
         loss_func(model(images), LABELS).backward()

@@ -158,7 +158,7 @@ def test_multiple_losses_around_compatible_ones(model: nn.Module) -> None:
     )
     loss_func = losses.MultipleLosses(
         {
-            "logit": CompatibleLoss(classes, model, alignment=0.5),
+            "logit": CompatibleLoss(classes, model, alignment=0.5, contrast=0),
             "embedding": CompatibleLoss(pairs, model, "embedding", alignment=0),
         },
         miners={"embedding": miner},
@@ -178,7 +178,7 @@ def test_multiple_losses_with_class_weights_inside(model: nn.Module) -> None:
     inside = losses.MultipleLosses(
         [losses.ArcFaceLoss(3, 4), losses.ProxyAnchorLoss(3, 4)], weights=[1, 0.5]
     )
-    loss_func = CompatibleLoss(inside, model, alignment=0)
+    loss_func = CompatibleLoss(inside, model, alignment=0, contrast=0)
     twin = copy.deepcopy(inside)
     for capacity, batch, loss in step(model, loss_func, 0):
         assert torch.equal(loss, twin(batch, LABELS))
