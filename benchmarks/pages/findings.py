@@ -33,6 +33,16 @@ def _seeds(runs: Runs) -> str:
     return f"{count} {'seed' if count == 1 else 'seeds'}"
 
 
+def _floor(methods: Methods) -> str:
+    if not (found := _compared(methods, "no-training", "independent")):
+        return ""
+    before, after = (f"{runs.mean(1.0, 1.0):.1f}" for runs in found)
+    return (
+        f"**What there is to learn.** The dense network finds {before} before its first step and "
+        f"{after} after the last,\n  trained alone ({_seeds(found[0])})."
+    )
+
+
 def _norms(methods: Methods) -> str:
     if not (found := _at_20(methods, "prunnet-default", "norm-statistics=dense")):
         return ""
@@ -71,6 +81,18 @@ def _recipe(methods: Methods) -> str:
         return ""
     texts = ", ".join(f"`{n}` {r.mean(0.2, 1.0):.1f}" for n, r in zip(names, found, strict=True))
     return f"**The recipe.** 20% in the dense gallery: {texts} ({_seeds(found[0])})."
+
+
+def _contrast(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", "contrast=0")):
+        return ""
+    ours, without = ([f"{runs.mean(c, 1.0):.1f}" for c in (1.0, 0.2)] for runs in found)
+    return (
+        f"**A batch to meet, not an image alone.** With its contrast the default finds {ours[0]} "
+        f"with the dense network\n  and {ours[1]} with 20% of it; drawn to the dense network's "
+        f"embedding of the same image alone, {without[0]} and {without[1]} "
+        f"({_seeds(found[0])})."
+    )
 
 
 def _channel(methods: Methods) -> str:
@@ -138,6 +160,6 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _norms, _untrained, _pruning, _recipe, _channel, _teacher, _cost, _place,
+    _floor, _norms, _untrained, _pruning, _recipe, _contrast, _channel, _teacher, _cost, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""

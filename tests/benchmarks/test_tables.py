@@ -134,6 +134,11 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     assert "finds 31.3 in the dense gallery" in text  # of seed 0, which the other one has too
     assert "find 0.4." in text
     assert "The recipe" not in text  # two of its three methods are missing
+    assert "What there is to learn" not in text  # nor is there a row of no training
+    study.write({**made_up("no-training", 0, 0.4), "trainings": []})
+    rows = study.method.method_page(PAGE, study.read())
+    assert "finds 40.0 before its first step and 73.0 after the last,\n" in block(rows, "findings")
+    assert block(rows, "glyphs").count("| 0.0 | 0 |") == 1  # what it costs
     assert study.method.method_page(PAGE, {}).count("Not measured yet.") == 6
 
 
