@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from prunnet_pml.calibration import calibrate
+from prunnet_pml.masks import check_capacities
+from prunnet_pml.network import trained_capacities
 from prunnet_pml.registry.mmengine.registries import HOOKS
 
 
@@ -25,17 +28,22 @@ class NormCalibrationHook(Hook):
     Args:
         num_batches: How many batches of the training loader to average over.
         interval: After every how many epochs.
+        capacities: What gets statistics of its own beside the dense network and the trained
+            capacities, so that whoever prunes the checkpoint to one of these needs no images.
 
     Raises:
-        ValueError: If an argument is not at least 1.
+        ValueError: If a number is not at least 1, or a capacity not in (0, 1) or there twice.
     """
 
-    def __init__(self, num_batches: int = 20, interval: int = 1) -> None:
+    def __init__(
+        self, num_batches: int = 20, interval: int = 1, capacities: Sequence[float] = ()
+    ) -> None:
         for name, value in (("num_batches", num_batches), ("interval", interval)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"`{name}` should be at least 1. Found {value!r}.")
         self.num_batches = num_batches
         self.interval = interval
+        self.capacities = check_capacities(capacities) if capacities else ()
 
     def after_train_epoch(self, runner: Any) -> None:  # noqa: ANN401
         """Calibrates."""
@@ -47,6 +55,7 @@ class NormCalibrationHook(Hook):
                 model.data_preprocessor(batch, True)[0]
                 for batch in islice(runner.train_dataloader, self.num_batches)
             ]
-            calibrate(model.backbone, batches)
+            trained = trained_capacities(model.backbone)
+            calibrate(model.backbone, batches, {1.0, *trained, *self.capacities})
         for buffer in model.backbone.buffers():
             broadcast(buffer)

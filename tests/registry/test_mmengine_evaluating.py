@@ -47,6 +47,28 @@ def test_the_matrix_is_that_of_the_last_validation(
     assert matrix.trained_capacities == (0.6, 0.3)
 
 
+@pytest.mark.filterwarnings("error:Capacities:UserWarning")
+def test_an_untrained_capacity_with_statistics_of_its_own_is_no_warning(tmp_path: Path) -> None:
+    """The checkpoint brings some for 0.8 and 0.2, and none for 0.45."""
+    hook = {"type": "prunnet_pml.NormCalibrationHook", "num_batches": 2, "capacities": [0.2, 0.8]}
+    found = config(tmp_path, train_cfg={"max_epochs": 1, "by_epoch": True})
+    found.custom_hooks.append(hook)
+    runner = train(found)
+    file = tmp_path / "epoch_1.pth"
+    matrix = evaluate_checkpoint(found, file, (1.0, 0.8, 0.2))
+    with pytest.warns(
+        UserWarning, match=r"Capacities \[0\.45\] .* of \[0\.2, 0\.3, 0\.6, 0\.8, 1\]"
+    ):
+        evaluate_checkpoint(found, file, (1.0, 0.8, 0.45))
+    split = runner.val_dataloader.dataset
+    images = (torch.stack([image for image, _ in split]), split.labels)
+    network = runner.model.backbone.eval()
+    expected = prunnet.evaluate(network, images, capacities=(1.0, 0.8, 0.2))
+    assert matrix.value("recall_at_1", 0.2, 1.0) == expected.value("recall_at_1", 0.2, 1.0)
+    saved = torch.load(file, weights_only=True)["state_dict"]
+    assert saved["backbone.bn1.capacity_num_batches_tracked"].tolist() == [2, 2, 2, 2]
+
+
 def test_untrained_capacities_are_scored_as_evaluate_does_and_a_warning_says_so(
     trained: tuple[Config, Runner, Path],
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner, set_random_seed
 from mmengine_runs import config, forget_runs, state, train
 
@@ -201,6 +202,21 @@ def test_calibrated_norms_are_in_the_checkpoint_and_draw_nothing(tmp_path: Path)
     assert differing == norms | {f"capacity_{name}" for name in norms}
     assert_equal(saved, state(with_hook))
     assert int(saved["backbone.bn1.num_batches_tracked"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_batches": 0}, r"`num_batches` should be at least 1\. Found 0"),
+        ({"interval": 1.5}, r"`interval` should be at least 1\. Found 1\.5"),
+        ({"capacities": [0.5, 1.2]}, r"`capacities` should .* Found"),
+        ({"capacities": [1.0]}, r"`capacities` should be below 1"),
+        ({"capacities": 0.5}, r"`capacities` should be a sequence of capacities\. Found 0\.5"),
+    ],
+)
+def test_calibration_says_what_it_takes(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        HOOKS.build({"type": "prunnet_pml.NormCalibrationHook", **arguments})
 
 
 def test_curve_and_matrix_are_drawn_and_logged_at_each_validation(tmp_path: Path) -> None:
