@@ -54,7 +54,8 @@ class CheckpointRecipe(Recipe):
         owners = sorted({1.0, *TRAINED_CAPACITIES, *self.calibrated}, reverse=True)
         return {
             "start": f"{self.start}, scores by magnitude",
-            "loss": f"NormalizedSoftmaxLoss, temperature {self.temperature:g}, in CompatibleLoss",
+            "loss": f"NormalizedSoftmaxLoss, temperature {self.temperature:g}, in CompatibleLoss: "
+            "alignment 10, contrast 1",
             "optimizer": "AdamW in ConflictAwareOptimizer, one cycle",
             "learning rates": f"{self.weights_learning_rate:g} of weights, {self.learning_rate:g} "
             f"of scores and embedding head, {self.class_learning_rate:g} of class weights",

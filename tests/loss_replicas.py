@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -12,13 +13,38 @@ from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
+from prunnet_pml.losses.spaces import Space
 
 WORLD = 2
+
+
+class WithoutLabels(losses.BaseMetricLossFunction):
+    """A loss that has weights and takes no labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.center = nn.Parameter(torch.ones(4))
+
+    def compute_loss(self, embeddings: Tensor, *_: object) -> dict[str, dict[str, Any]]:
+        terms = {
+            "losses": (embeddings - self.center).square().mean(1),
+            "indices": torch.arange(len(embeddings)),
+            "reduction_type": "element",
+        }
+        return {"loss": terms}
+
+
 LOSSES = {
     "logit": lambda: losses.NormalizedSoftmaxLoss(3, 4),
+    "without labels": WithoutLabels,
     "embedding": losses.NTXentLoss,
     "memory": lambda: losses.CrossBatchMemory(losses.ContrastiveLoss(), 4, memory_size=24),
 }
+
+
+def space_of(name: str) -> Space:
+    """Where a loss of these compares."""
+    return "logit" if name in ("logit", "without labels") else "embedding"
 
 
 def batch(seed: int) -> tuple[Tensor, Tensor]:
@@ -34,7 +60,7 @@ def share(name: str, rank: int, world: int) -> dict[str, Tensor]:
     loss = LOSSES[name]()
     if world > 1:
         loss = DistributedLossWrapper(loss)
-    space = "logit" if name == "logit" else "embedding"
+    space = space_of(name)
     compatible = prunnet.CompatibleLoss(loss, model, space, alignment=0.5)
     found = {}
     for step in range(2):
@@ -42,8 +68,9 @@ def share(name: str, rank: int, world: int) -> dict[str, Tensor]:
             whole, labels = batch(100 * step + int(10 * capacity))
             mine = torch.arange(len(whole)).chunk(world)[rank]
             embeddings = whole[mine].requires_grad_()
+            of_mine = None if name == "without labels" else labels[mine]
             with prunnet.capacity(model, capacity):
-                compatible(embeddings, labels[mine]).backward()
+                compatible(embeddings, of_mine).backward()
             found[f"{step} {capacity}"] = embeddings.grad
     return found
 

@@ -83,7 +83,7 @@ def page() -> str:
         "| wrapper of PML | which way round |\n"
         "| --- | --- |\n"
         "| `MultipleLosses` | `MultipleLosses([CompatibleLoss(a, model), CompatibleLoss(b, model, "
-        '"embedding")], miners, weights)` |\n'
+        '"embedding", alignment=0)], miners, weights)` |\n'
         "| `CrossBatchMemory` | `CompatibleLoss(CrossBatchMemory(loss, dim), model, "
         '"embedding")`: it holds dense embeddings alone |\n'
         "| `DistributedLossWrapper` | `CompatibleLoss(DistributedLossWrapper(loss), model)` |\n"

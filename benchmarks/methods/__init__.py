@@ -45,7 +45,7 @@ METHODS: dict[str, Method] = {
     ),
     "slimmable": Method(
         slimmable,
-        "Slimmable widths of prunnet-channel's MACs, with the loss of the other methods.",
+        "Slimmable widths of prunnet-channel's MACs: the class loss alone, gradients summed.",
     ),
     "prunnet-published": prunnet_method(PAPER, "PrunNet as in the paper (arXiv 2504.11879)."),
     "prunnet-authors-code": prunnet_method(

@@ -1,4 +1,4 @@
-"""Slimmable networks: with the loss of every other method, and as SFSC trains them.
+"""Slimmable networks: with the class loss, and as SFSC trains them.
 
 SFSC is after `Switchable Representation Learning Framework with Self-compatibility
 <https://arxiv.org/abs/2206.08289>`_ (CVPR 2023): its widths learn by their uncertainty.
@@ -37,7 +37,7 @@ def sfsc(task: Task, book: TrainingBook) -> Family:
 
 
 def slimmable(task: Task, book: TrainingBook) -> Family:
-    """The loss of the other methods, class weights moved by the widest alone, gradients summed.
+    """The class loss alone, class weights moved by the widest alone, gradients summed.
 
     Its widths have the multiplications of the channel-pruned network's capacities.
     """

@@ -10,7 +10,9 @@ from study_results import Runs, on_common_seeds
 
 Methods = Mapping[str, Runs]
 OURS = ("prunnet-default", "prunnet-channel")
-"""What the library advises; all else are other methods."""
+"""What the library advises."""
+FLOOR = "no-training"
+"""What is no method, but where all of them start."""
 
 _HALF_A_POINT = 0.5
 
@@ -34,7 +36,7 @@ def _seeds(runs: Runs) -> str:
 
 
 def _floor(methods: Methods) -> str:
-    if not (found := _compared(methods, "no-training", "independent")):
+    if not (found := _compared(methods, FLOOR, "independent")):
         return ""
     before, after = (f"{runs.mean(1.0, 1.0):.1f}" for runs in found)
     return (
@@ -131,7 +133,7 @@ def _cost(methods: Methods) -> str:
 
 
 def _place(methods: Methods) -> str:
-    names = [n for n in METHODS if n in methods and n not in (*SELF_ONLY, *OURS)]
+    names = [n for n in METHODS if n in methods and n not in (*SELF_ONLY, *OURS, FLOOR)]
     rivals = {n: found for n in names if (found := _compared(methods, n, "prunnet-default"))}
     if not rivals:
         return ""

@@ -9,7 +9,7 @@ from functools import partial
 from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
-from pages.findings import FINDINGS, OURS
+from pages.findings import FINDINGS, FLOOR, OURS
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
 from pages.not_yet import NOT_YET
@@ -20,7 +20,7 @@ from study_results import Runs
 
 Study = Mapping[str, Mapping[str, Runs]]
 
-OTHERS = set(METHODS) - set(OURS)
+OTHERS = set(METHODS) - {*OURS, FLOOR}
 TASKS = {
     "glyphs": "Glyphs",
     "fashion-mnist": "Fashion-MNIST",

@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 import torch
-from pytorch_metric_learning.losses import SelfSupervisedLoss, SupConLoss
+from pytorch_metric_learning.losses import SelfSupervisedLoss
 from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
 from torch import Tensor, nn
 
-from prunnet_pml.losses.comparison import comparison_of, with_detached_weights, with_references
+from prunnet_pml.losses.comparison import comparison_of, with_detached_weights
+from prunnet_pml.losses.contrast import Contrast
 from prunnet_pml.losses.dense_pass import DensePass
 from prunnet_pml.losses.spaces import Space, why_not
 
@@ -28,7 +29,7 @@ class CompatibleLoss(nn.Module):
       same batch, detached, as references (``ref_emb``). The same image at both capacities is a
       positive pair. A loss that takes no references sees them as further images of its batch.
     - ``"both"``: the sum of the two, for a loss that has class weights and takes references. (Few
-      of PML do; add up two ``CompatibleLoss`` instead.)
+      of PML do; add up two ``CompatibleLoss`` instead, one of them with ``alignment=0``.)
 
     ``docs/losses.md`` says which losses work in which space. Of PML's wrappers,
     ``DistributedLossWrapper``, ``SelfSupervisedLoss`` and ``CrossBatchMemory`` go inside of a
@@ -40,11 +41,11 @@ class CompatibleLoss(nn.Module):
 
     - ``alignment`` times one minus the cosine between both embeddings of an image, in the mean over
       the batch;
-    - ``contrast`` times PML's ``SupConLoss``, at its own temperature of 0.1, where the
-      subnetwork's embeddings are the anchors and the dense network's the positives and negatives
-      (`Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_). Without labels every
-      image is a class of its own. The batch is that of all processes where ``loss`` is in a
-      ``DistributedLossWrapper``.
+    - ``contrast`` times PML's ``SupConLoss``, at its own temperature of 0.1 (`Supervised
+      Contrastive Learning <https://arxiv.org/abs/2004.11362>`_): the subnetwork's embeddings are
+      the anchors, those of the dense network, mined or not, the positives and negatives. Without
+      labels every image is a class of its own. The batch is that of all processes where ``loss``
+      is in a ``DistributedLossWrapper``.
 
     Args:
         loss: A loss of pytorch-metric-learning. Miners' tuples, reducers and distances pass
@@ -57,7 +58,7 @@ class CompatibleLoss(nn.Module):
 
     Raises:
         ValueError: If ``space`` is unknown or not one that ``loss`` can compare in, ``alignment``
-            or ``contrast`` is negative, or ``model`` is not prunable.
+            or ``contrast`` is negative or infinite, or ``model`` is not prunable.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class CompatibleLoss(nn.Module):
             contrast = 1.0 if space == "logit" else 0.0
         for name, weight in (("alignment", alignment), ("contrast", contrast)):
             if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
-                raise ValueError(f"`{name}` should be at least 0. Found {weight!r}.")
+                raise ValueError(f"`{name}` should be finite, at least 0. Found {weight!r}.")
         if not isinstance(loss, nn.Module) or isinstance(loss, CompatibleLoss):
             raise ValueError(f"`loss` should be a loss of pytorch-metric-learning. Found {loss!r}.")
         self._dense = DensePass(model)
@@ -87,8 +88,7 @@ class CompatibleLoss(nn.Module):
         self.space: Space = space
         self.alignment, self.contrast = alignment, contrast
         self._compare = None if space == "logit" else comparison_of(self.loss)
-        distributed = isinstance(self.loss, DistributedLossWrapper)
-        self._contrast = DistributedLossWrapper(SupConLoss()) if distributed else SupConLoss()
+        self._contrast = Contrast(isinstance(self.loss, DistributedLossWrapper))
 
     def forward(
         self,
@@ -109,6 +109,7 @@ class CompatibleLoss(nn.Module):
         Raises:
             RuntimeError: If a subnetwork is compared with the dense network's embeddings before
                 that one embedded a batch, or after it embedded another one.
+            ValueError: If there is a contrast and labels are not one class an image.
         """
         if self._of_views:
             embeddings, labels = _two_views(embeddings, labels)
@@ -153,9 +154,7 @@ class CompatibleLoss(nn.Module):
             cosines = nn.functional.cosine_similarity(embeddings, dense)
             total = total + self.alignment * (1 - cosines).mean()
         if self.contrast:
-            classes = torch.arange(len(dense), device=dense.device) if labels is None else labels
-            compared = with_references(self._contrast, embeddings, classes, None, dense)
-            total = total + self.contrast * compared
+            total = total + self.contrast * self._contrast(embeddings, labels, dense)
         return total
 
 

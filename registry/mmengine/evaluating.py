@@ -37,7 +37,7 @@ def evaluate_checkpoint(
             tensors, numbers and text.
         capacities: Those of queries and galleries, of a ``PrunableEmbedder``; the dense network and
             the trained capacities by default. Others are embedded with norm statistics between
-            those of the trained ones.
+            those of their neighbours, unless the checkpoint has some of their own.
 
     Returns:
         The matrix.

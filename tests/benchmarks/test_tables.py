@@ -134,6 +134,11 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     assert "finds 31.3 in the dense gallery" in text  # of seed 0, which the other one has too
     assert "find 0.4." in text
     assert "The recipe" not in text  # two of its three methods are missing
+    study.write(made_up("contrast=0", 0, 0.6, FIVE))
+    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    assert "finds 70.0 with the dense network\n  and 31.3 with 20%" in text
+    assert "alone, 60.0 and 26.8 (1 seed)" in text
+    assert "best other method of 2:" in text  # not the floor, nor what is compatible with nothing
     assert "What there is to learn" not in text  # nor is there a row of no training
     study.write({**made_up("no-training", 0, 0.4), "trainings": []})
     rows = study.method.method_page(PAGE, study.read())

@@ -212,7 +212,7 @@ def test_the_parameters_are_the_class_weights_alone(model: nn.Module, name: str)
 
 
 def test_half_precision_embeddings_leave_float32_class_weights(model: nn.Module) -> None:
-    compatible = CompatibleLoss(losses.ArcFaceLoss(3, 4), model)
+    compatible = prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model)
     [weight] = compatible.parameters()
     exact = weight.detach().clone()
     for capacity in (1.0, 0.4):
@@ -225,8 +225,10 @@ def test_half_precision_embeddings_leave_float32_class_weights(model: nn.Module)
 
 
 def test_double_precision_stays_double(model: nn.Module) -> None:
-    compatible = CompatibleLoss(losses.ContrastiveLoss(), model, space="embedding")
-    assert compatible(embeddings().double(), LABELS).dtype == torch.float64
+    compatible = prunnet.CompatibleLoss(losses.ContrastiveLoss(), model, "embedding", contrast=1)
+    for capacity in (1.0, 0.4):
+        with prunnet.capacity(model, capacity):
+            assert compatible(embeddings().double(), LABELS).dtype == torch.float64
 
 
 @pytest.mark.parametrize("space", ["logit", "both"])
@@ -340,6 +342,23 @@ def test_contrast_is_for_losses_that_compare_no_embeddings(
     assert prunnet.CompatibleLoss(loss, model, space, contrast=0.3).contrast == 0.3
 
 
+def test_contrast_wants_one_class_an_image(model: nn.Module) -> None:
+    class SoftLabels(Prototypes):
+        def forward(self, embeddings: Tensor, labels: Tensor, *_: object) -> Tensor:
+            return nn.functional.cross_entropy(embeddings @ self.weight.T, labels)
+
+    labels = torch.full((6, 3), 1 / 3)
+    without = prunnet.CompatibleLoss(SoftLabels(), model, contrast=0)
+    compatible = prunnet.CompatibleLoss(SoftLabels(), model)
+    for loss_func in (without, compatible):
+        loss_func(embeddings(1), labels)
+    message = r"`contrast` should be 0 .* Found labels \(6, 3\) for embeddings \(6, 4\)"
+    with prunnet.capacity(model, 0.4):
+        assert without(embeddings(2), labels).isfinite()
+        with pytest.raises(ValueError, match=message):
+            compatible(embeddings(2), labels)
+
+
 @pytest.mark.parametrize("weights", [{"alignment": 10.0, "contrast": 0}, {"alignment": 0}])
 def test_alignment_and_contrast_need_the_dense_pass_first(
     model: nn.Module, weights: dict[str, float]
@@ -355,7 +374,9 @@ def test_alignment_and_contrast_need_the_dense_pass_first(
 @pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), "1"])
 @pytest.mark.parametrize("name", ["alignment", "contrast"])
 def test_weights_are_not_negative(model: nn.Module, name: str, weight: object) -> None:
-    with pytest.raises(ValueError, match=rf"`{name}` should be at least 0\. Found {weight!r}"):
+    with pytest.raises(
+        ValueError, match=rf"`{name}` should be finite, at least 0\. Found {weight!r}"
+    ):
         prunnet.CompatibleLoss(losses.ArcFaceLoss(3, 4), model, **{name: weight})
 
 

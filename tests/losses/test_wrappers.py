@@ -250,7 +250,7 @@ def test_pml_takes_no_compatible_loss_inside_its_wrappers(model: nn.Module) -> N
 
 @pytest.mark.parametrize("name", loss_replicas.LOSSES)
 def test_one_process_alone_in_a_group(model: nn.Module, name: str, tmp_path: Path) -> None:
-    space = "logit" if name == "logit" else "embedding"
+    space = loss_replicas.space_of(name)
     plain = CompatibleLoss(loss_replicas.LOSSES[name](), model, space, alignment=0.5)
     wrapped = CompatibleLoss(
         DistributedLossWrapper(copy.deepcopy(plain.loss)), model, space, alignment=0.5

@@ -69,6 +69,19 @@ def test_an_untrained_capacity_with_statistics_of_its_own_is_no_warning(tmp_path
     assert saved["backbone.bn1.capacity_num_batches_tracked"].tolist() == [2, 2, 2, 2]
 
 
+def test_statistics_of_an_earlier_network_are_not_kept(tmp_path: Path) -> None:
+    """The third epoch is not calibrated, and keeps nothing of the second."""
+    hook = {"type": "prunnet_pml.NormCalibrationHook", "interval": 2, "capacities": [0.2]}
+    found = config(tmp_path, train_cfg={"max_epochs": 3, "by_epoch": True})
+    found.custom_hooks.append(hook)
+    train(found)
+    sets = [
+        len(torch.load(file, weights_only=True)["state_dict"]["backbone.bn1.capacity_running_mean"])
+        for file in sorted(tmp_path.glob("epoch_*.pth"))
+    ]
+    assert sets == [2, 3, 2]
+
+
 def test_untrained_capacities_are_scored_as_evaluate_does_and_a_warning_says_so(
     trained: tuple[Config, Runner, Path],
 ) -> None:

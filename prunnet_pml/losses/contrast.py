@@ -1,0 +1,47 @@
+"""The contrast of ``CompatibleLoss``: a subnetwork's batch against the dense network's."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from pytorch_metric_learning.losses import SupConLoss
+from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
+from torch import Tensor, nn
+
+from prunnet_pml.losses.comparison import with_references
+
+
+class Contrast(nn.Module):
+    """PML's ``SupConLoss`` with the dense network's embeddings as positives and negatives.
+
+    Args:
+        of_all_processes: Whether the batch is that of all processes, as in PML's
+            ``DistributedLossWrapper``.
+    """
+
+    def __init__(self, of_all_processes: bool) -> None:
+        super().__init__()
+        self.loss = DistributedLossWrapper(SupConLoss()) if of_all_processes else SupConLoss()
+
+    def forward(self, embeddings: Tensor, labels: Tensor | None, dense: Tensor) -> Tensor:
+        """The loss of a batch: embeddings and the dense network's ``[batch, dim]``, labels
+        ``[batch]``. Without labels every image is a class of its own.
+
+        Raises:
+            ValueError: If labels are of another shape.
+        """
+        if labels is None:
+            labels = _one_each(dense)
+        if labels.shape != dense.shape[:1]:
+            raise ValueError(
+                "`contrast` should be 0 for labels that are not one class an image. "
+                f"Found labels {tuple(labels.shape)} for embeddings {tuple(dense.shape)}."
+            )
+        total: Tensor = with_references(self.loss, embeddings, labels, None, dense)
+        return total
+
+
+def _one_each(dense: Tensor) -> Tensor:
+    """Labels that no other image has, in no process."""
+    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    return rank + processes * torch.arange(len(dense), device=dense.device)
