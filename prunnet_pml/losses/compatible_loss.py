@@ -50,7 +50,8 @@ class CompatibleLoss(nn.Module):
     Args:
         loss: A loss of pytorch-metric-learning. Miners' tuples, reducers and distances pass
             through.
-        model: The prunable network, whose capacity says which pass it is.
+        model: The prunable network, whose capacity says which pass it is. A deep copy of the loss
+            looks at a copy of it: copy both in one.
         space: Where to compare. ``"logit"`` and ``"both"`` need a loss with class weights.
         alignment: Weight of the alignment. The paper has none, that is 0.
         contrast: Weight of the contrast. By default 1 in space ``"logit"``, and 0 in the others,
