@@ -18,16 +18,17 @@ def subnetwork_loss(task: Task, model: nn.Module, settings: Settings) -> nn.Modu
     weights = {"alignment": settings.alignment, "contrast": settings.contrast}
     if settings.space == "logit":
         return prunnet.CompatibleLoss(task.loss(), model, **weights)
-    return _OfEmbeddings(task.loss(), model, weights)
+    pairs = SupConLoss(temperature=task.recipe.temperature)
+    compared = prunnet.CompatibleLoss(pairs, model, "embedding", **weights)
+    return _OfEmbeddings(task.loss(), compared, model)
 
 
 class _OfEmbeddings(nn.Module):
     """The dense network learns classes; subnetworks learn by a loss of pairs to meet it."""
 
-    def __init__(self, classes: nn.Module, model: nn.Module, weights: dict[str, float]) -> None:
+    def __init__(self, classes: nn.Module, pairs: prunnet.CompatibleLoss, model: nn.Module) -> None:
         super().__init__()
-        self.classes = classes
-        self.pairs = prunnet.CompatibleLoss(SupConLoss(), model, "embedding", **weights)
+        self.classes, self.pairs = classes, pairs
         self.model = [model]  # not a submodule
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class CompatibleLoss(nn.Module):
 
     - ``alignment`` times one minus the cosine between both embeddings of an image, in the mean over
       the batch;
-    - ``contrast`` times PML's ``SupConLoss``, at its own temperature of 0.1 (`Supervised
+    - ``contrast`` times PML's ``SupConLoss``, at a temperature of 0.05 (`Supervised
       Contrastive Learning <https://arxiv.org/abs/2004.11362>`_): the subnetwork's embeddings are
       the anchors, those of the dense network, mined or not, the positives and negatives. Without
       labels every image is a class of its own. The batch is that of all processes where ``loss``
@@ -130,33 +130,31 @@ class CompatibleLoss(nn.Module):
         if self._dense.is_running:
             self._dense.keep(embeddings, labels)
             return self.loss(*batch, **kwargs)
-        terms = []
+        terms: list[Any] = []
+        if self.contrast:
+            dense = self._dense.embeddings_of(embeddings, labels)
+            terms.append(self.contrast * self._contrast(embeddings, labels, dense))
         if self.space != "embedding":
             terms.append(with_detached_weights(self.loss, *batch, **kwargs))
         if self._compare is not None:
             dense = self._dense.embeddings_of(embeddings, labels)
             terms.append(self._compare(*batch, dense, **kwargs))
+        if self.alignment:
+            dense = self._dense.embeddings_of(embeddings, labels)
+            cosines = nn.functional.cosine_similarity(embeddings, dense)
+            terms.append(self.alignment * (1 - cosines).mean())
         if self.alignment or self.contrast:
-            terms.append(self._distance_from_dense(embeddings, labels, terms[0]))
+            self._check_tensors(terms)
         return sum(terms[1:], terms[0])  # one term may be a reducer's dict
 
-    def _distance_from_dense(
-        self, embeddings: Tensor, labels: Tensor | None, loss: object
-    ) -> Tensor:
-        """Alignment and contrast."""
-        if not isinstance(loss, Tensor):
-            raise ValueError(
-                "`alignment` and `contrast` should be 0 for a loss whose reducer gives no tensor. "
-                f"Found {self.alignment:g}, {self.contrast:g} and a {type(loss).__name__}."
-            )
-        dense = self._dense.embeddings_of(embeddings, labels)
-        total = embeddings.new_zeros(())
-        if self.alignment:
-            cosines = nn.functional.cosine_similarity(embeddings, dense)
-            total = total + self.alignment * (1 - cosines).mean()
-        if self.contrast:
-            total = total + self.contrast * self._contrast(embeddings, labels, dense)
-        return total
+    def _check_tensors(self, terms: list[Any]) -> None:
+        for term in terms:
+            if not isinstance(term, Tensor):
+                raise ValueError(
+                    "`alignment` and `contrast` should be 0 for a loss whose reducer gives no "
+                    f"tensor. Found {self.alignment:g}, {self.contrast:g} and a "
+                    f"{type(term).__name__}."
+                )
 
 
 def _of_both_views(loss: Any) -> nn.Module:  # noqa: ANN401

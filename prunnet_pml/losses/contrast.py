@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from prunnet_pml.losses.comparison import with_references
 
+TEMPERATURE = 0.05
+"""That of the class losses which docs/method.md was measured with."""
+
 
 class Contrast(nn.Module):
     """PML's ``SupConLoss`` with the dense network's embeddings as positives and negatives.
@@ -21,7 +24,8 @@ class Contrast(nn.Module):
 
     def __init__(self, of_all_processes: bool) -> None:
         super().__init__()
-        self.loss = DistributedLossWrapper(SupConLoss()) if of_all_processes else SupConLoss()
+        loss = SupConLoss(temperature=TEMPERATURE)
+        self.loss = DistributedLossWrapper(loss) if of_all_processes else loss
 
     def forward(self, embeddings: Tensor, labels: Tensor | None, dense: Tensor) -> Tensor:
         """The loss of a batch: embeddings and the dense network's ``[batch, dim]``, labels

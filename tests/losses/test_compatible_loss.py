@@ -284,7 +284,7 @@ def supervised_contrast(anchors: Tensor, labels: list[int], dense: Tensor) -> fl
     """Eq. 2 of arXiv 2004.11362, the dense network's embeddings as positives and negatives."""
     total = 0.0
     for anchor, label in zip(nn.functional.normalize(anchors), labels, strict=True):
-        similarities = [(anchor @ d / 0.1).item() for d in nn.functional.normalize(dense)]
+        similarities = [(anchor @ d / 0.05).item() for d in nn.functional.normalize(dense)]
         everything = math.log(sum(math.exp(similarity) for similarity in similarities))
         positive = [s for s, other in zip(similarities, labels, strict=True) if other == label]
         total += sum(everything - s for s in positive) / len(positive)
