@@ -152,7 +152,7 @@ def entry_of(folder: Path, recipe: CheckpointRecipe) -> CatalogueEntry:
         capacities=manifest.capacities,
         sizes={c: manifest.bytes_for(c) for c in manifest.capacities},
         prunable_size=manifest.bytes_for(None),
-        recall_at_1={c: round(value, 4) for c, value in found.headline.items()},
+        recall_at_1={c: round(value, 6) for c, value in found.headline.items()},
         recipe=recipe.described(),
     )
 

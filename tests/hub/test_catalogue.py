@@ -75,7 +75,7 @@ def test_sizes_and_results_are_those_of_the_files(entry: CatalogueEntry) -> None
     assert entry.prunable_size == manifest.bytes_for(None)
     assert manifest.missing(entry.folder, None) == []
     assert found.metric == "recall_at_1"
-    assert entry.recall_at_1 == {c: round(v, 4) for c, v in found.headline.items()}
+    assert entry.recall_at_1 == {c: round(v, 6) for c, v in found.headline.items()}
     assert entry.recall_at_1.keys() == set(entry.capacities)
     student = from_pretrained(entry.name, 1.0)
     assert entry.parameters == sum(p.numel() for p in student.parameters())
