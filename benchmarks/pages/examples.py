@@ -57,7 +57,7 @@ ImageNet, on glyphs of 64 px: scores start from the magnitudes of the pretrained
         f"training:\n\n{recall_table(results['matrix'])}\n\n"
         "So few steps are not enough for the smallest capacity: 20% of this network, as magnitude "
         "leaves it, is far\nfrom where it has to get, and the running averages of its norms are "
-        "not yet those of the network that it became.\n`prunnet.calibrate(model, loader)` makes them "
-        "exact; what that is worth stands in [method.md](method.md).\n\n"
+        "not yet those of the network that it became.\n`prunnet.calibrate(model, loader)` makes "
+        "them exact; what that is worth stands in [method.md](method.md).\n\n"
         "Written by `benchmarks/tables.py` from `benchmarks/results/fine_tune.json`.\n"
     )
