@@ -130,17 +130,17 @@ class CompatibleLoss(nn.Module):
         if self._dense.is_running:
             self._dense.keep(embeddings, labels)
             return self.loss(*batch, **kwargs)
+        if self._compare is None and not self.alignment and not self.contrast:
+            return with_detached_weights(self.loss, *batch, **kwargs)
+        dense = self._dense.embeddings_of(embeddings, labels)
         terms: list[Any] = []
         if self.contrast:
-            dense = self._dense.embeddings_of(embeddings, labels)
             terms.append(self.contrast * self._contrast(embeddings, labels, dense))
         if self.space != "embedding":
             terms.append(with_detached_weights(self.loss, *batch, **kwargs))
         if self._compare is not None:
-            dense = self._dense.embeddings_of(embeddings, labels)
             terms.append(self._compare(*batch, dense, **kwargs))
         if self.alignment:
-            dense = self._dense.embeddings_of(embeddings, labels)
             cosines = nn.functional.cosine_similarity(embeddings, dense)
             terms.append(self.alignment * (1 - cosines).mean())
         if self.alignment or self.contrast:
