@@ -65,7 +65,7 @@ class CheckpointRecipe(Recipe):
             "image size": self.image_size,
             "embedding": self.embedding,
             "seed": self.seed,
-            "norm statistics": f"of {', '.join(f'{c:.0%}' for c in owners)}",
+            "norm statistics": f"calibrated: {', '.join(f'{c:.0%}' for c in owners)}",
         }
 
 

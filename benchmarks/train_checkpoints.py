@@ -84,7 +84,7 @@ def normalised(images: Tensor, recipe: CheckpointRecipe) -> Tensor:
 
 
 def train(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
-    """The prunable network, with norm statistics for the untrained capacities too."""
+    """The prunable network, with exact norm statistics, for untrained capacities too."""
     torch.manual_seed(recipe.seed)
     glyphs = Glyphs("train", size=recipe.image_size)
     model = prunnet.make_prunable(build(recipe, weights))
@@ -104,8 +104,8 @@ def train(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
         optimizer.step()
         schedule.step()
     images = [normalised(batch, recipe) for batch in calibration_images(glyphs, recipe)]
-    if recipe.calibrated:
-        prunnet.calibrate(model, images, recipe.calibrated)
+    owners = (1.0, *prunnet.trained_capacities(model), *recipe.calibrated)
+    prunnet.calibrate(model, images, owners)
     return model.eval()
 
 

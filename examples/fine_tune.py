@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import islice
 from pathlib import Path
 
 import timm
@@ -92,6 +93,8 @@ def main() -> None:
         optimizer.step()
         schedule.step()
 
+    some = list(islice(loader, 40))  # 1920 training images: exact norm statistics of every tenth
+    prunnet.calibrate(model, some, [n / 10 for n in range(1, 11)])
     matrix = prunnet.evaluate(model, test)
     print(matrix.to_markdown())
     results = {"steps": arguments.steps, "matrix": json.loads(matrix.to_json())}

@@ -9,6 +9,7 @@ The loop is the one you have; the four lines that prunnet_pml adds are numbered.
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 
 import timm
 import torch
@@ -44,6 +45,8 @@ def main() -> None:
         optimizer.step()
         schedule.step()
 
+    some = list(islice(loader, 30))  # training images, for exact norm statistics of every tenth
+    prunnet.calibrate(model, some, [n / 10 for n in range(1, 11)])
     print(prunnet.evaluate(model, test).to_markdown())
     student = prunnet.prune(model, capacity=0.2)  # a plain timm network
     torch.save(student.state_dict(), "student.pt")

@@ -5,6 +5,7 @@ All of them train on the same batches with the same optimizer and schedule.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from methods.ablations import ablations
 from methods.method import Family, Method
@@ -14,9 +15,14 @@ from methods.settings import CHANNEL, PAPER, TORCHJD, Settings
 from methods.slimmable_widths import sfsc, slimmable
 from methods.torch_pruning import torch_pruning_magnitude
 
+_CALIBRATED: dict[str, Any] = {"norms": "calibrated"}
+"""As the prunable networks': exact norm statistics, taken after training."""
+
 METHODS: dict[str, Method] = {
     "no-training": Method(
-        no_training, "The dense network as it starts, pruned as in magnitude-pruning: the floor."
+        no_training,
+        "The dense network as it starts, pruned as in magnitude-pruning: the floor.",
+        _CALIBRATED,
     ),
     "independent": Method(
         independent, "A network per size, trained on its own: compatible with nothing."
@@ -25,7 +31,9 @@ METHODS: dict[str, Method] = {
         independent_macs, "The same, each with the MACs of the channel-pruned network."
     ),
     "magnitude-pruning": Method(
-        magnitude_pruning, "A dense network, its smallest weights pruned, norms recalibrated."
+        magnitude_pruning,
+        "A dense network, its smallest weights pruned, norms recalibrated.",
+        _CALIBRATED,
     ),
     "torch-pruning": Method(
         torch_pruning_magnitude, "The same with hidden channels, by Torch-Pruning's own pruner."
@@ -61,7 +69,8 @@ METHODS: dict[str, Method] = {
     "prunnet-default": prunnet_method(Settings(), "The library's defaults."),
     "prunnet-channel": prunnet_method(
         CHANNEL,
-        "Hidden channels as units: gradients summed, alignment 1, contrast 0, else the defaults.",
+        "Hidden channels as units: gradients summed, alignment 1, contrast 0, running averages.",
+        norms="own",
     ),
 }
 """Every method by the name that the command knows it by."""

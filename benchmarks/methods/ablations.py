@@ -43,7 +43,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "alpha": _numbers("alpha", 0, 0.5, 1, 4),
     "rows": {"filters": {"per_filter": True}, "whole tensors": {"per_filter": False}},
     "norm statistics": {norms: {"norms": norms} for norms in
-                        ("own", "calibrated", "interpolated", "dense")},
+                        ("calibrated", "own", "interpolated", "dense")},
     "trained capacities": {
         "20": {"capacities": (0.2,)},
         "20, 60": {"capacities": (0.6, 0.2)},
@@ -72,11 +72,11 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 OF_THE_DEFAULT = ("granularity", "alpha", "rows")
 """Factors that the recipe of granularity "channel" doesn't have: it sums gradients."""
 
-BASES = {
-    "prunnet-default": Settings(),
-    "prunnet-channel": CHANNEL,
+BASES: dict[str, tuple[Settings, Norms]] = {
+    "prunnet-default": (Settings(), "calibrated"),
+    "prunnet-channel": (CHANNEL, "own"),
 }
-"""What a factor is changed of: the recipe of either granularity."""
+"""What a factor is changed of: the recipe of either granularity, and how its norms are read."""
 
 
 def values_of(factor: str, base: str) -> dict[str, str]:
@@ -88,11 +88,10 @@ def values_of(factor: str, base: str) -> dict[str, str]:
 
 def name_of(factor: str, value: str, base: str = "prunnet-default") -> str:
     """The method by which a factor has a value: a base, or one named after them."""
-    changes = FACTORS[factor][value]
-    if changes.get("norms", "own") == "own":
-        for name, settings in BASES.items():
-            if settings == _settings(changes, base):
-                return name
+    changed = _changed(FACTORS[factor][value], base)
+    for name, recipe in BASES.items():
+        if recipe == changed:
+            return name
     prefix = "" if base == "prunnet-default" else "channel-"
     return f"{prefix}{factor}={value}".replace(",", "").replace(" ", "-")
 
@@ -108,13 +107,13 @@ def ablations(base: str) -> dict[str, Method]:
 
 
 def _method(factor: str, value: str, base: str) -> Method:
-    changes = FACTORS[factor][value]
-    norms: Norms = changes.get("norms", "own")
-    others = norms != "own" or factor in ("trained capacities", "capacities per step")
+    settings, norms = _changed(FACTORS[factor][value], base)
+    every = norms != BASES[base][1] or factor in ("trained capacities", "capacities per step")
     summary = f"{base} with {factor}: {value}."
-    settings = _settings(changes, base)
-    return prunnet_method(settings, summary, norms=norms, only_trained=not others)
+    return prunnet_method(settings, summary, norms=norms, only_trained=not every)
 
 
-def _settings(changes: Mapping[str, Any], base: str) -> Settings:
-    return replace(BASES[base], **{k: v for k, v in changes.items() if k != "norms"})
+def _changed(changes: Mapping[str, Any], base: str) -> tuple[Settings, Norms]:
+    settings, norms = BASES[base]
+    others = {name: value for name, value in changes.items() if name != "norms"}
+    return replace(settings, **others), changes.get("norms", norms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterable
 from typing import Literal
 
@@ -15,7 +14,7 @@ from prunnet_pml.network import trained_capacities
 from prunnet_pml.norms import STATISTICS, CapacityNorm
 from tasks import Task
 
-Norms = Literal["own", "dense", "calibrated", "interpolated"]
+Norms = Literal["calibrated", "own", "interpolated", "dense"]
 
 
 def read(model: nn.Module, task: Task, capacities: Iterable[float], norms: Norms) -> Family:
@@ -25,23 +24,24 @@ def read(model: nn.Module, task: Task, capacities: Iterable[float], norms: Norms
         model: A trained prunable network; it stays as it is.
         task: Gives the images to calibrate with.
         capacities: Trained or not, 1.0 first.
-        norms: ``"own"``: a trained capacity's own statistics, others interpolated between their
-            neighbours', and calibrated below the smallest. ``"dense"``: the dense network's.
-            ``"calibrated"``: exact ones. ``"interpolated"``: those between the neighbours', as if
-            the capacity had none of its own.
+        norms: ``"calibrated"``: exact ones of every capacity, the dense network among them, as one
+            ``calibrate`` after training leaves them in the checkpoint. ``"own"``: a trained
+            capacity's running averages, others interpolated between their neighbours'.
+            ``"interpolated"``: those between the neighbours', as if the capacity had none of its
+            own. ``"dense"``: the dense network's. Below the smallest trained capacity they are
+            calibrated always.
     """
     smallest = min(trained_capacities(model))
-    images = task.calibration_images()
+    chosen = list(capacities)
+    model = copy.deepcopy(model)
+    exact = [c for c in chosen if norms == "calibrated" or c < smallest]
+    if exact:
+        prunnet.calibrate(model, task.calibration_images(), exact)
     family = {}
-    for capacity in capacities:
-        source, calibration = model, None
-        if capacity < 1 and (norms == "calibrated" or (norms == "own" and capacity < smallest)):
-            calibration = images
-        elif capacity < 1 and norms in ("dense", "interpolated"):
-            source = _without_own(model, capacity, norms)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # below the smallest: as asked
-            family[capacity] = prunnet.prune(source, capacity, calibration)
+    for capacity in chosen:
+        replaced = capacity not in (1.0, *exact) and norms in ("dense", "interpolated")
+        source = _without_own(model, capacity, norms) if replaced else model
+        family[capacity] = prunnet.prune(source, capacity)
     return family
 
 

@@ -7,7 +7,6 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import update_bn
 
 import prunnet_pml as prunnet
 from measure import TrainingBook
@@ -21,7 +20,7 @@ from tasks import CAPACITIES, MEASURED, Task
 
 
 def prunnet_method(
-    settings: Settings, summary: str, *, norms: Norms = "own", only_trained: bool = False
+    settings: Settings, summary: str, *, norms: Norms = "calibrated", only_trained: bool = False
 ) -> Method:
     """A method that trains a prunable network.
 
@@ -42,9 +41,8 @@ def prunnet_method(
 
 def no_training(task: Task, book: TrainingBook) -> Family:  # noqa: ARG001
     """The floor: the network as it starts, its smallest weights pruned, its norms calibrated."""
-    network = task.network()
-    update_bn(task.calibration_images(), network)
-    return read(prunnet.make_prunable(network.eval(), CAPACITIES), task, MEASURED, "calibrated")
+    model = prunnet.make_prunable(task.network().eval(), CAPACITIES)
+    return read(model, task, MEASURED, "calibrated")
 
 
 def magnitude_pruning(task: Task, book: TrainingBook) -> Family:

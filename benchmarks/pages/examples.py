@@ -56,8 +56,7 @@ ImageNet, on glyphs of 64 px: scores start from the magnitudes of the pretrained
         f"{text}After {results['steps']} steps, Recall@1 in percent on characters never seen in "
         f"training:\n\n{recall_table(results['matrix'])}\n\n"
         "So few steps are not enough for the smallest capacity: 20% of this network, as magnitude "
-        "leaves it, is far\nfrom where it has to get, and the running averages of its norms are "
-        "not yet those of the network that it became.\n`prunnet.calibrate(model, loader)` makes "
-        "them exact; what that is worth stands in [method.md](method.md).\n\n"
+        "leaves it, is far\nfrom where it has to get. Its norm statistics are exact: the script "
+        "calibrates after training, [method.md](method.md)\nsays what that is worth.\n\n"
         "Written by `benchmarks/tables.py` from `benchmarks/results/fine_tune.json`.\n"
     )

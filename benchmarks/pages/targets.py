@@ -46,14 +46,10 @@ def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
     dense = runs.mean(1.0, 1.0)
     yield "default, 20% to dense: 0.95 x dense self", runs.mean(0.2, 1.0), 0.95 * dense
     yield from _alone("default", runs, methods)
-    for method, read in {
-        "prunnet-default": "",
-        "norm-statistics=calibrated": ", calibrated",
-    }.items():
-        for capacity in BETWEEN if method in methods else ():
-            value = methods[method].mean(capacity, 1.0)
-            name = f"default, {capacity:.0%} untrained{read}: between its neighbours, less 1"
-            yield name, value, value - gap(methods[method], capacity) - 1
+    for capacity in BETWEEN:
+        value = runs.mean(capacity, 1.0)
+        name = f"default, {capacity:.0%} untrained: between its neighbours, less 1"
+        yield name, value, value - gap(runs, capacity) - 1
 
 
 def _ahead(rival: Runs, runs: Runs, cell: tuple[float, float]) -> float:

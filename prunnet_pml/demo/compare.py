@@ -60,14 +60,14 @@ def compare(
     """Evaluates a trained prunable network next to a network trained alone.
 
     Args:
-        model: The prunable network. Its untrained capacities get norm statistics here.
-        alone: A plain network; made prunable here, by magnitude.
+        model: The prunable network. Every capacity's norm statistics are made exact here.
+        alone: A plain network; made prunable here, by magnitude, and calibrated as well.
         glyphs: The test split.
         calibration: Batches of training images.
     """
     images = glyphs.images, glyphs.labels
     capacities = tuple(sorted((1.0, *trained_capacities(model), *UNTRAINED), reverse=True))
-    calibrate(model, calibration, UNTRAINED)
+    calibrate(model, calibration, capacities)
     indexed = (1.0, *trained_capacities(model))
     prunable = evaluate(model, images, capacities=capacities, gallery_capacities=indexed)
 
@@ -77,6 +77,6 @@ def compare(
         {1.0: alone_embeddings}, labels, {1.0: dense_embeddings}
     )
     make_prunable(alone)  # magnitude scores: its subnetworks are what magnitude pruning leaves
-    calibrate(alone, calibration, capacities[1:])
+    calibrate(alone, calibration, capacities)
     pruned = evaluate(alone, images, capacities=capacities, gallery_capacities=(1.0,))
     return Comparison(prunable, pruned, in_foreign_gallery)
