@@ -47,12 +47,11 @@ class Runs:
     def is_interpolated(self, capacity: float) -> bool:
         """Whether a capacity was read with norm statistics from between its trained neighbours."""
         settings = self.documents[0]["recipe"]["settings"]
-        if settings.get("norms") == "interpolated":
-            return capacity < 1
-        if settings.get("norms") != "own" or settings["drawn"]:
+        if settings.get("norms") not in ("own", "interpolated"):
             return False
         trained = settings["capacities"]
-        return capacity not in (1.0, *trained) and capacity > min(trained)
+        owners = (1.0, *trained) if settings["norms"] == "own" else (1.0,)
+        return capacity not in owners and capacity > min(trained)
 
     def cell(self, query: float, gallery: float, metric: str = RECALL) -> list[float]:
         """One cell of the matrix in percent, by seed; none if it was not measured."""

@@ -3,7 +3,7 @@
     python examples/plain_loop.py                # minutes on two cores; leaves student.pt
     python examples/plain_loop.py --steps 20     # a first look
 
-The loop is the one you have; the four lines that prunnet_pml adds are numbered.
+The loop is the one you have; the four lines that prunnet_pml adds to it are numbered.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def test_training_at_an_untrained_capacity_moves_no_set(trained: nn.Module) -> N
 
 
 def cumulative_oracle(model: nn.Module, capacity: float, batches: list[Tensor]) -> dict[str, dict]:
-    """Norm by norm: mean and unbiased variance of every batch, averaged over the batches."""
+    """Norm by norm: mean and unbiased variance of every batch, averaged by their images."""
     model = copy.deepcopy(model).eval()
     norms = batch_norms(model)
     prunnet.set_capacity(model, capacity)
@@ -149,10 +149,11 @@ def cumulative_oracle(model: nn.Module, capacity: float, batches: list[Tensor]) 
     with torch.no_grad():
         for images in batches:
             model(images)
+    shares = [len(images) / sum(map(len, batches)) for images in batches]
     return {
         name: {
-            "running_mean": torch.stack([mean for mean, _ in moments]).mean(0),
-            "running_var": torch.stack([var for _, var in moments]).mean(0),
+            "running_mean": sum(s * mean for s, (mean, _) in zip(shares, moments, strict=True)),
+            "running_var": sum(s * var for s, (_, var) in zip(shares, moments, strict=True)),
             "num_batches_tracked": torch.tensor(len(batches)),
         }
         for name, moments in found.items()
@@ -161,19 +162,24 @@ def cumulative_oracle(model: nn.Module, capacity: float, batches: list[Tensor]) 
 
 @pytest.mark.parametrize("capacity", [1.0, 0.4, 0.3])
 def test_calibrate_takes_the_average_over_the_loader(trained: nn.Module, capacity: float) -> None:
-    expected = cumulative_oracle(trained, capacity, loader(7))
-    prunnet.calibrate(trained, loader(7), [capacity])
+    """Whose last batch is small, as loaders leave it."""
+    batches = [*loader(7), loader(8)[0][:2]]
+    expected = cumulative_oracle(trained, capacity, batches)
+    prunnet.calibrate(trained, batches, [capacity])
     for name, norm in batch_norms(trained).items():
         found = set_of(norm, capacity)
         for key in SETS:
             torch.testing.assert_close(found[key], expected[name][key])
 
 
-def test_calibrate_does_every_trained_capacity_by_default(trained: nn.Module) -> None:
+def test_calibrate_does_whatever_has_statistics_by_default(trained: nn.Module) -> None:
+    """The dense network, trained capacities, and untrained ones of an earlier call."""
+    prunnet.calibrate(trained, loader(6), [0.3])
     before = all_sets(trained)
     prunnet.calibrate(trained, loader(7))
     after = all_sets(trained)
     assert after.keys() == before.keys()
+    assert {capacity for _, capacity in after} == {1.0, 0.8, 0.6, 0.4, 0.3, 0.2}
     for (name, capacity), found in after.items():
         assert not equal(found, before[name, capacity])
         assert found["num_batches_tracked"] == BATCHES

@@ -10,7 +10,7 @@ from typing import Any
 from methods.ablations import ablations
 from methods.method import Family, Method
 from methods.prunable import magnitude_pruning, no_training, prunnet_method
-from methods.separate import asymmetric, bct_per_size, independent, independent_macs
+from methods.separate import asymmetric, bct_per_size, dense_longer, independent, independent_macs
 from methods.settings import CHANNEL, PAPER, TORCHJD, Settings
 from methods.slimmable_widths import sfsc, slimmable
 from methods.torch_pruning import torch_pruning_magnitude
@@ -26,6 +26,9 @@ METHODS: dict[str, Method] = {
     ),
     "independent": Method(
         independent, "A network per size, trained on its own: compatible with nothing."
+    ),
+    "dense-longer": Method(
+        dense_longer, "The dense network alone, in five times the steps: what else they could buy."
     ),
     "independent-macs": Method(
         independent_macs, "The same, each with the MACs of the channel-pruned network."
@@ -66,7 +69,7 @@ METHODS: dict[str, Method] = {
         )
         for name in TORCHJD
     },
-    "prunnet-default": prunnet_method(Settings(), "The library's defaults."),
+    "prunnet-default": prunnet_method(Settings(), "The library's defaults, then calibrate."),
     "prunnet-channel": prunnet_method(
         CHANNEL,
         "Hidden channels as units: gradients summed, alignment 1, contrast 0, running averages.",

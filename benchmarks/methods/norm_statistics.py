@@ -28,19 +28,23 @@ def read(model: nn.Module, task: Task, capacities: Iterable[float], norms: Norms
             ``calibrate`` after training leaves them in the checkpoint. ``"own"``: a trained
             capacity's running averages, others interpolated between their neighbours'.
             ``"interpolated"``: those between the neighbours', as if the capacity had none of its
-            own. ``"dense"``: the dense network's. Below the smallest trained capacity they are
-            calibrated always.
+            own; the smallest trained one, which has no lower neighbour, keeps them. ``"dense"``:
+            the dense network's. Below the smallest trained capacity they are calibrated always.
     """
     smallest = min(trained_capacities(model))
     chosen = list(capacities)
-    model = copy.deepcopy(model)
-    exact = [c for c in chosen if norms == "calibrated" or c < smallest]
-    if exact:
-        prunnet.calibrate(model, task.calibration_images(), exact)
+    calibrated = copy.deepcopy(model)
+    if exact := [c for c in chosen if norms == "calibrated" or c < smallest]:
+        prunnet.calibrate(calibrated, task.calibration_images(), exact)
     family = {}
     for capacity in chosen:
-        replaced = capacity not in (1.0, *exact) and norms in ("dense", "interpolated")
-        source = _without_own(model, capacity, norms) if replaced else model
+        source = model
+        if capacity in exact:
+            source = calibrated
+        elif capacity < 1 and (
+            norms == "dense" or (norms == "interpolated" and capacity > smallest)
+        ):
+            source = _without_own(model, capacity, norms)
         family[capacity] = prunnet.prune(source, capacity)
     return family
 

@@ -31,10 +31,11 @@ def prunnet_method(
         only_trained: Whether capacities that take no part in training are left unmeasured.
     """
     capacities = (1.0, *CAPACITIES) if only_trained else MEASURED
+    norms = "calibrated" if settings.drawn else norms  # most have no statistics of their own
 
     def train(task: Task, book: TrainingBook) -> Family:
         model = train_prunable(task, book, settings)
-        return read(model, task, capacities, "calibrated" if settings.drawn else norms)
+        return read(model, task, capacities, norms)
 
     return Method(train, summary, {**settings.describe(), "norms": norms})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,9 @@ from methods.fitting import fit, fit_dense
 from methods.method import Family
 from prunnet_pml.losses import AsymmetricRegressionLoss, InfluenceLoss
 from tasks import CAPACITIES, Task
+
+FAMILY = 1 + len(CAPACITIES)
+"""How many networks share a step of a prunable network."""
 
 
 def independent(task: Task, book: TrainingBook) -> Family:
@@ -31,6 +36,14 @@ def independent_macs(task: Task, book: TrainingBook) -> Family:
         title = f"alone at the MACs of {capacity:.0%}"
         family[capacity] = fit(task, book, title, task.network(width), task.loss())
     return family
+
+
+def dense_longer(task: Task, book: TrainingBook) -> Family:
+    """The dense network alone, for as much computing as a family of five costs."""
+    longer = copy.copy(task)
+    longer.recipe = replace(task.recipe, steps=FAMILY * task.recipe.steps)
+    title = f"dense, {FAMILY} times the steps"
+    return {1.0: fit(longer, book, title, task.network(), task.loss())}
 
 
 def bct_per_size(task: Task, book: TrainingBook) -> Family:

@@ -11,8 +11,8 @@ from study_results import Runs, on_common_seeds
 Methods = Mapping[str, Runs]
 OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises."""
-FLOOR = "no-training"
-"""What is no method, but where all of them start."""
+FLOOR, LONGER = "no-training", "dense-longer"
+"""What are no rivals: where all of them start, and a network alone at the family's cost."""
 
 _HALF_A_POINT = 0.5
 
@@ -46,7 +46,7 @@ def _floor(methods: Methods) -> str:
 
 
 def _norms(methods: Methods) -> str:
-    if not (found := _at_20(methods, "prunnet-default", "norm-statistics=dense")):
+    if not (found := _at_20(methods, "norm-statistics=own", "norm-statistics=dense")):
         return ""
     return (
         "**Norm statistics per capacity.** With its own, 20% of the network finds "
@@ -136,8 +136,18 @@ def _cost(methods: Methods) -> str:
     )
 
 
+def _longer(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", LONGER)):
+        return ""
+    ours, alone = (f"{runs.mean(1.0, 1.0):.1f} at a cost of {runs.cost:.1f}" for runs in found)
+    return (
+        f"**The same computing for one size.** The dense network of the family finds {ours};\n  "
+        f"a dense network alone, in five times the steps, {alone} ({_seeds(found[0])})."
+    )
+
+
 def _place(methods: Methods) -> str:
-    names = [n for n in METHODS if n in methods and n not in (*SELF_ONLY, *OURS, FLOOR)]
+    names = [n for n in METHODS if n in methods and n not in (*SELF_ONLY, *OURS, FLOOR, LONGER)]
     rivals = {n: found for n in names if (found := _compared(methods, n, "prunnet-default"))}
     if not rivals:
         return ""
@@ -166,6 +176,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _floor, _norms, _exact, _pruning, _recipe, _contrast, _channel, _teacher, _cost, _place,
+    _floor, _norms, _exact, _pruning, _recipe, _contrast, _channel, _teacher, _cost, _longer,
+    _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""

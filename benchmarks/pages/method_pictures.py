@@ -32,8 +32,8 @@ def pictures_of(data: str, methods: Mapping[str, Runs]) -> dict[str, Picture]:
             "MACs, share of the dense network": _curves(
                 methods, names, lambda runs, c: runs.share(c, "macs")
             ),
-            "milliseconds for a batch of 32": (
-                _curves(methods, names, lambda runs, c: _milliseconds(methods, runs, c))
+            "time of a batch of 32, share of the dense network": _curves(
+                methods, names, lambda runs, c: runs.member(c, "latency")
             ),
         }
         found[f"method-{data}-speed.png"] = Picture(panels, draw_curves)
@@ -57,12 +57,6 @@ def _curves(
         label = name if len(runs.seeds) == most else f"{name}, seed {seeds}"
         curves[name] = {"label": label, "points": points}
     return curves
-
-
-def _milliseconds(methods: Mapping[str, Runs], runs: Runs, capacity: float) -> float:
-    """What a network would take where the dense one takes the fastest run's time."""
-    fastest = min(other.member(1.0, "milliseconds") for other in methods.values())
-    return fastest * runs.member(capacity, "latency")
 
 
 def _matrix(runs: Runs) -> dict[str, object]:
