@@ -83,7 +83,9 @@ def main() -> None:
         {"params": [*scores, *head], "lr": 1e-2},
         {"params": loss_func.parameters(), "lr": 1e-1},
     ]
-    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.AdamW(groups), model)
+    # Depthwise filters are nine numbers each: too few to be freed of conflicts one by one.
+    integrator = prunnet.ConflictAware(per_filter=False)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.AdamW(groups), model, integrator)
     peaks = [group["lr"] for group in groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, arguments.steps)
 
