@@ -84,7 +84,7 @@ def normalised(images: Tensor, recipe: CheckpointRecipe) -> Tensor:
 
 
 def train(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
-    """The prunable network, with exact norm statistics, for untrained capacities too."""
+    """The prunable network."""
     torch.manual_seed(recipe.seed)
     glyphs = Glyphs("train", size=recipe.image_size)
     model = prunnet.make_prunable(build(recipe, weights))
@@ -104,10 +104,21 @@ def train(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
             loss_func(model(normalised(images, recipe)), labels).backward()
         optimizer.step()
         schedule.step()
-    images = [normalised(batch, recipe) for batch in calibration_images(glyphs, recipe)]
-    owners = (1.0, *prunnet.trained_capacities(model), *recipe.calibrated)
-    prunnet.calibrate(model, images, owners)
     return model.eval()
+
+
+def save(model: nn.Module, folder: Path, recipe: CheckpointRecipe) -> None:
+    """Saves it rounded, with norm statistics of the rounded network.
+
+    A channel that hardly varies about a large mean is not where it was once weights are rounded.
+    """
+    rounded = {"precision": "float16", "scores": "uint8", "dense": False}
+    save_pretrained(model, folder, **rounded)
+    model = from_pretrained(folder)
+    glyphs = Glyphs("train", size=recipe.image_size)
+    images = [normalised(batch, recipe) for batch in calibration_images(glyphs, recipe)]
+    prunnet.calibrate(model, images, (1.0, *prunnet.trained_capacities(model), *recipe.calibrated))
+    save_pretrained(model, folder, **rounded)
 
 
 def groups(
@@ -178,8 +189,7 @@ def main() -> None:
     recipe = RECIPES[arguments.name].with_steps(arguments.steps)
     folder = arguments.folder / recipe.name
     if not (folder / CONFIG).exists():
-        model = train(recipe, arguments.weights)
-        save_pretrained(model, folder, precision="float16", scores="uint8", dense=False)
+        save(train(recipe, arguments.weights), folder, recipe)
     evaluation: CompatibilityMatrix | Path = folder / EVALUATION
     if not (folder / EVALUATION).exists():
         evaluation = measure(folder, recipe)

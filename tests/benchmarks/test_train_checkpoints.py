@@ -51,6 +51,12 @@ def test_it_trains_measures_and_writes_the_card_once(
     matrix = CompatibilityMatrix.from_json(folder / "evaluation" / "matrix.json")
     assert matrix.query_capacities == matrix.gallery_capacities == (1.0, 0.8, 0.6, 0.5, 0.4, 0.2)
     assert "- steps: 1" in (folder / "README.md").read_text()
+    recipe, glyphs = checkpoints.RECIPES[NAME], few_glyphs.FewGlyphs("train")
+    images = checkpoints.calibration_images(glyphs, recipe.with_steps(1))
+    state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    prunnet.calibrate(model, images)  # once more: they are those of the rounded network
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, state[key]), key
     files = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     run()
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == files
