@@ -51,10 +51,10 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "10, 20, 40, 60, 80": {"capacities": (0.8, 0.6, 0.4, 0.2, 0.1)},
         "10, 30, 50, 70, 90": {"capacities": (0.9, 0.7, 0.5, 0.3, 0.1)},
     },
-    "capacities per step": {
+    "capacities per step": {  # calibrated: most of those drawn own no running averages
         "fixed": {"drawn": 0},
-        "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3},
-        "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1},
+        "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3, "norms": "calibrated"},
+        "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1, "norms": "calibrated"},
     },
     "dense steps first": {
         "none": {"dense_share": 0.0},

@@ -31,7 +31,6 @@ def prunnet_method(
         only_trained: Whether capacities that take no part in training are left unmeasured.
     """
     capacities = (1.0, *CAPACITIES) if only_trained else MEASURED
-    norms = "calibrated" if settings.drawn else norms  # most have no statistics of their own
 
     def train(task: Task, book: TrainingBook) -> Family:
         model = train_prunable(task, book, settings)
@@ -40,7 +39,7 @@ def prunnet_method(
     return Method(train, summary, {**settings.describe(), "norms": norms})
 
 
-def no_training(task: Task, book: TrainingBook) -> Family:  # noqa: ARG001
+def no_training(task: Task, _: TrainingBook) -> Family:
     """The floor: the network as it starts, its smallest weights pruned, its norms calibrated."""
     model = prunnet.make_prunable(task.network().eval(), CAPACITIES)
     return read(model, task, MEASURED, "calibrated")
