@@ -32,6 +32,9 @@ val_dataloader = {
     "sampler": {"type": "DefaultSampler", "shuffle": False},
 }
 
+default_hooks = {
+    "norms": {"type": "prunnet_pml.NormCalibrationHook", "capacities": [0.1, 0.3, 0.5, 0.7, 0.9]},
+}
 optim_wrapper = {
     "type": "prunnet_pml.ConflictAwareOptimWrapper",
     "optimizer": {"type": "AdamW", "lr": 1e-2, "weight_decay": 1e-2},

@@ -23,6 +23,7 @@ Study = Mapping[str, Mapping[str, Runs]]
 OTHERS = set(METHODS) - {*OURS, FLOOR, LONGER}
 TASKS = {
     "glyphs": "Glyphs",
+    "glyphs-longer": "Glyphs, five times the steps",
     "fashion-mnist": "Fashion-MNIST",
     "glyphs-mobilenet": "Glyphs, MobileNetV2",
 }

@@ -18,12 +18,17 @@ def _glyphs(steps: int, seed: int, _: Path | None) -> Task:
     return ResNetTask("glyphs", Glyphs, Recipe(steps=steps, seed=seed))
 
 
+def _glyphs_longer(steps: int, seed: int, _: Path | None) -> Task:
+    return ResNetTask("glyphs", Glyphs, Recipe(steps=5 * steps, seed=seed))
+
+
 def _fashion_mnist(steps: int, seed: int, _: Path | None) -> Task:
     return ResNetTask("fashion-mnist", Clothes, Recipe(steps=steps, seed=seed, image_size=28))
 
 
 TASKS: dict[str, Callable[[int, int, Path | None], Task]] = {
     "glyphs": _glyphs,
+    "glyphs-longer": _glyphs_longer,  # in five times the steps
     "fashion-mnist": _fashion_mnist,
     "glyphs-mobilenet": MobileNetTask,
 }
