@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from prunnet_pml.hub.manifest import Manifest
 from prunnet_pml.hub.scored_bands import OpenBand
 from prunnet_pml.hub.stored_file import opened
 from prunnet_pml.hub.unit_axes import KeptEntries
+from prunnet_pml.interpolation_warning import warn_of_interpolation
 from prunnet_pml.layers import SCORES
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import is_prunable, make_prunable
@@ -85,7 +85,7 @@ def from_pretrained(
         except ValueError as error:
             raise CheckpointError(f"{where} should describe a prunable network: {error}") from error
     if capacity is not None:
-        _warn_below_the_norms(manifest, capacity)
+        _warn_of_norms(manifest, capacity)
     return model.eval()
 
 
@@ -154,12 +154,11 @@ def _add_scores(model: nn.Module, assembly: Assembly) -> None:
     model.load_state_dict(state)
 
 
-def _warn_below_the_norms(manifest: Manifest, capacity: float) -> None:
-    smallest = manifest.norm_capacities[0]
-    if capacity < smallest and any(r.kind == "norm" for r in manifest.tensors.values()):
-        warnings.warn(
-            f"No norm statistics below capacity {smallest:g} were trained: the ones found there "
-            f"serve {capacity:g} badly. Load the prunable network (capacity None) and prune it "
-            "with `calibration`.",
-            stacklevel=3,
-        )
+def _warn_of_norms(manifest: Manifest, capacity: float) -> None:
+    has_norms = any(record.kind == "norm" for record in manifest.tensors.values())
+    warn_of_interpolation(
+        [capacity],
+        manifest.norm_capacities if has_norms else (),
+        "Load the prunable network (capacity None) and prune it with `calibration`.",
+        stacklevel=3,
+    )

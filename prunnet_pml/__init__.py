@@ -5,6 +5,7 @@ from prunnet_pml.budgets import Budget, capacity_for
 from prunnet_pml.calibration import calibrate
 from prunnet_pml.evaluation import CompatibilityMatrix, evaluate
 from prunnet_pml.integration import ConflictAware, Mean, PCGrad, Sum
+from prunnet_pml.interpolation_warning import InterpolationWarning
 from prunnet_pml.losses import CompatibleLoss
 from prunnet_pml.network import (
     capacity,
@@ -31,6 +32,7 @@ __all__ = [
     "CompatibleLoss",
     "ConflictAware",
     "ConflictAwareOptimizer",
+    "InterpolationWarning",
     "Mean",
     "PCGrad",
     "Sum",

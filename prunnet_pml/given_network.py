@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 _LONGEST = 80
 """Characters of what was found that a message shows."""
@@ -24,6 +25,17 @@ def check_network(network: object, name: str = "model") -> None:
     if len(found) > _LONGEST:  # a state dict, say
         found = type(network).__name__
     raise ValueError(f"`{name}` should be a network, an nn.Module. Found {found}.")
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network inside of wrappers: DDP's, DataParallel's and that of ``torch.compile``."""
+    while True:
+        inner = getattr(network, "_orig_mod", None)  # of a compiled one
+        if isinstance(network, DistributedDataParallel | DataParallel):
+            inner = network.module
+        if not isinstance(inner, nn.Module):
+            return network
+        network = inner
 
 
 def check_embeddings(output: object) -> None:

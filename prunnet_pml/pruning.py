@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,9 +10,10 @@ from torch import nn
 
 from prunnet_pml.budgets import Budget, largest_capacity
 from prunnet_pml.calibration import calibrate
+from prunnet_pml.given_network import unwrapped
+from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
 from prunnet_pml.masks import check_capacity
-from prunnet_pml.network import scored_layers, set_capacity
-from prunnet_pml.norms import CapacityNorm
+from prunnet_pml.network import check_norms, scored_layers, set_capacity
 from prunnet_pml.plain import make_plain
 from prunnet_pml.units.kept import apply_kept_units, kept_units
 from prunnet_pml.units.scoring import has_units
@@ -29,10 +29,11 @@ def prune(
     """The subnetwork of one capacity as a network of its own.
 
     Args:
-        model: A prunable network. It stays as it is.
+        model: A prunable network, or one in DDP or ``torch.compile``. It stays as it is.
         capacity: In (0, 1]; trained or not.
         calibration: A loader to take exact norm statistics from. Without it a trained capacity has
-            its own, and one between them interpolates its neighbours'.
+            its own, or ``calibrate`` has given others some; any other one interpolates, with a
+            warning.
         budget: Instead of a capacity: the largest one within it, see :func:`capacity_for`.
 
     Returns:
@@ -44,30 +45,23 @@ def prune(
         ValueError: If ``capacity`` is not in (0, 1], ``model`` is not prunable, its smallest
             subnetwork is beyond ``budget``, or both capacity and budget are given.
     """
+    model = unwrapped(model)
     if budget is not None:
         if capacity is not None:
             raise ValueError(f"`capacity` should be left out with a budget. Found {capacity!r}.")
         capacity = largest_capacity(model, budget)
     capacity = check_capacity(capacity)
     scored_layers(model)  # refuses a plain network
+    check_norms(model)
     if not (calibration is None or isinstance(calibration, Iterable)):
         raise ValueError(f"`calibration` should be a loader of images. Found {calibration!r}.")
     pruned = copy.deepcopy(model)
     set_capacity(pruned, capacity)
-    smallest = _smallest_set(pruned, default=capacity)
     if calibration is not None:
         calibrate(pruned, calibration, [capacity])
-    elif capacity < smallest:
-        warnings.warn(
-            f"No norm statistics below capacity {smallest:g} were trained: the ones found there "
-            f"serve {capacity:g} badly. Give `calibration` a loader of training images.",
-            stacklevel=2,
-        )
+    else:
+        remedy = "Give `calibration` a loader of training images, or calibrate the network before."
+        warn_of_interpolation([capacity], statistics_owners(model), remedy, stacklevel=2)
     kept = kept_units(pruned, capacity) if has_units(pruned) else None
     make_plain(pruned)
     return (apply_kept_units(pruned, kept) if kept else pruned).eval()
-
-
-def _smallest_set(model: nn.Module, default: float) -> float:
-    norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
-    return min((c for norm in norms for c in norm.set_capacities), default=default)

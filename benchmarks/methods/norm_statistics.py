@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable
 from typing import Literal
 
@@ -45,7 +46,9 @@ def read(model: nn.Module, task: Task, capacities: Iterable[float], norms: Norms
             norms == "dense" or (norms == "interpolated" and capacity > smallest)
         ):
             source = _without_own(model, capacity, norms)
-        family[capacity] = prunnet.prune(source, capacity)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", prunnet.InterpolationWarning)  # it is what is measured
+            family[capacity] = prunnet.prune(source, capacity)
     return family
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,24 +98,9 @@ def load_subnetwork(
     manifest = describe(source, revision=revision).manifest
     if capacity is not None and not manifest.units:  # downloads what it needs, and no more
         network = from_pretrained(source, capacity, revision=revision)
-        _warn_of_interpolation(manifest, capacity)
         return Subnetwork(network, capacity, manifest, None)
     model = from_pretrained(source, revision=revision)
     if capacity is None:
         capacity = capacity_for(model, **given)  # type: ignore[arg-type]
-    _warn_of_interpolation(manifest, capacity)
     kept = kept_units(model, capacity) if manifest.units else None
     return Subnetwork(prune(model, capacity), capacity, manifest, kept)
-
-
-def _warn_of_interpolation(manifest: Manifest, capacity: float) -> None:
-    """Below the smallest capacity with statistics the library warns by itself."""
-    owners = manifest.norm_capacities
-    has_norms = any(record.kind == "norm" for record in manifest.tensors.values())
-    if has_norms and capacity > owners[0] and round(capacity, 7) not in owners:
-        warnings.warn(
-            f"The norm statistics at {capacity:.4g} are interpolated between those of its "
-            f"neighbours in {[*owners]}, which not every network stands. In Python, prune takes "
-            "exact ones from `calibration`, a loader of training images.",
-            stacklevel=3,
-        )

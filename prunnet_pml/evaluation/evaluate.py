@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 from prunnet_pml.evaluation.embed import Images, embed_capacities
 from prunnet_pml.evaluation.matrix import CompatibilityMatrix
 from prunnet_pml.evaluation.protocols import Protocol
+from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
 from prunnet_pml.masks import check_capacities, check_capacity
 from prunnet_pml.network import trained_capacities
 
@@ -77,6 +78,8 @@ def evaluate(
 
     if protocol is not None:
         _check_protocol(query, gallery, k)
+    remedy = "calibrate(model, loader, capacities) gives them exact ones."
+    warn_of_interpolation({*rows, *columns}, statistics_owners(model), remedy, stacklevel=2)
 
     def embeddings(data: Images, wanted: Iterable[float]) -> tuple[dict[float, Tensor], Tensor]:
         return embed_capacities(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +16,9 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from prunnet_pml.evaluation import CompatibilityMatrix
+from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
 from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import trained_capacities
-from prunnet_pml.norms import CapacityNorm
 from prunnet_pml.registry.mmengine.compatibility_metric import CompatibilityMetric
 from prunnet_pml.registry.mmengine.prunable_embedder import PrunableEmbedder
 from prunnet_pml.registry.mmengine.reading import read_checkpoint
@@ -93,14 +92,5 @@ def _set_capacities(model: BaseModel, capacities: tuple[float, ...]) -> None:
         found = type(model).__name__
         raise ValueError(f"`capacities` can be chosen of a PrunableEmbedder. Found a {found}.")
     model.predicted_capacities = capacities
-    norms = [module for module in model.backbone.modules() if isinstance(module, CapacityNorm)]
-    without = [c for c in capacities if any(c not in (1, *n.set_capacities) for n in norms)]
-    if without:
-        own = sorted({c for norm in norms for c in norm.set_capacities})
-        warnings.warn(
-            f"Capacities {without} were not trained: their norm statistics are interpolated "
-            f"between those of {[*own, 1]}, and below {own[0]} serve badly. To have exact ones, "
-            "train with a NormCalibrationHook that names them, or prune with `calibration=` a "
-            "loader of training images.",
-            stacklevel=3,
-        )
+    remedy = "Train with a NormCalibrationHook that names them, or prune with `calibration`."
+    warn_of_interpolation(capacities, statistics_owners(model.backbone), remedy, stacklevel=3)

@@ -89,13 +89,13 @@ def test_evaluate_prints_and_writes_the_matrix(folder: Path, tmp_path: Path) -> 
     assert found.stdout == expected.to_markdown("mean_average_precision_at_r")
 
 
-@pytest.mark.filterwarnings("default:Capacities:UserWarning")
+@pytest.mark.filterwarnings("default::prunnet_pml.InterpolationWarning")
 def test_a_warning_is_one_line_beside_the_result(folder: Path) -> None:
     arguments = [str(folder / "mine.py"), str(folder / "work" / "epoch_1.pth")]
     result = CliRunner().invoke(app, ["evaluate", *arguments, "--capacities", "0.5,1"])
     assert result.exit_code == 0, result.output
     [line] = result.stderr.splitlines()
-    assert line.startswith("Warning: Capacities [0.5] were not trained")
+    assert line.startswith("Warning: Capacities without norm statistics of their own ")
     assert result.stdout.startswith("| R@1")
 
 

@@ -104,7 +104,7 @@ def test_a_capacity_out_of_range_writes_nothing(saved: Path, tmp_path: Path, cap
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.filterwarnings("default:The norm statistics:UserWarning")
+@pytest.mark.filterwarnings("default::prunnet_pml.InterpolationWarning")
 def test_interpolated_statistics_are_said_to_be(saved: Path, tmp_path: Path) -> None:
     arguments = ["prune", str(saved), "--out", str(tmp_path / "out"), "--capacity"]
     trained = CliRunner().invoke(app, [*arguments, "0.4"])
@@ -112,4 +112,5 @@ def test_interpolated_statistics_are_said_to_be(saved: Path, tmp_path: Path) -> 
     between = CliRunner().invoke(app, [*arguments, "0.5"])
     assert between.exit_code == 0
     [line] = between.stderr.splitlines()
-    assert line.startswith("Warning: The norm statistics at 0.5 are interpolated")
+    assert line.startswith("Warning: Capacities without norm statistics of their own ")
+    assert "Found 0.5, where those of 0.2, 0.4" in line
