@@ -95,8 +95,8 @@ def main() -> None:
         optimizer.step()
         schedule.step()
 
-    some = list(islice(loader, 40))  # 1920 training images: exact norm statistics of every tenth
-    prunnet.calibrate(model, some, [n / 10 for n in range(1, 11)])
+    tenths = [n / 10 for n in range(1, 11)]
+    prunnet.calibrate(model, islice(loader, 40), tenths)  # exact norm statistics
     matrix = prunnet.evaluate(model, test)
     print(matrix.to_markdown())
     results = {"steps": arguments.steps, "matrix": json.loads(matrix.to_json())}

@@ -45,8 +45,8 @@ def main() -> None:
         optimizer.step()
         schedule.step()
 
-    some = list(islice(loader, 30))  # training images, for exact norm statistics of every tenth
-    prunnet.calibrate(model, some, [n / 10 for n in range(1, 11)])
+    tenths = [n / 10 for n in range(1, 11)]
+    prunnet.calibrate(model, islice(loader, 30), tenths)  # exact norm statistics
     print(prunnet.evaluate(model, test).to_markdown())
     student = prunnet.prune(model, capacity=0.2)  # a plain timm network
     torch.save(student.state_dict(), "student.pt")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from prunnet_pml.masks import check_capacities
-from prunnet_pml.network import capacity, get_capacity, trained_capacities
+from prunnet_pml.network import capacity, get_capacity, set_capacity, trained_capacities
 from prunnet_pml.norms import STATISTICS, CapacityNorm
 
 
@@ -23,18 +23,20 @@ def calibrate(
     its own, which goes into the state dict as the others do. No training changes it: after more of
     it, calibrate again.
 
-    It is batches whose statistics are averaged, each by its share of the images: give batches as
-    large as in training, or larger.
+    It is batches whose statistics are averaged, each by its share of the images: give shuffled
+    batches, as large as in training or larger. The loader is read once, and every batch goes
+    through all capacities in turn: ``islice(loader, 50)`` will do.
 
     Args:
         model: A prunable network.
-        loader: Yields images, ``(images, ...)`` or mappings with ``images``; run once per capacity.
+        loader: Yields images ``[b, ...]``, ``(images, ...)`` or mappings with ``images``. Images of
+            type uint8 are scaled to [0, 1].
         capacities: In (0, 1]. Default: the dense network, every trained capacity, and whatever has
             a set from an earlier call.
 
     Raises:
-        ValueError: If a capacity is out of range or comes twice, or the loader yields nothing. The
-            statistics of the capacity it failed at are then as before.
+        ValueError: If a capacity is out of range or comes twice, or the loader yields nothing, or
+            no images. All statistics are then as before, as after any other exception.
     """
     get_capacity(model)  # refuses a plain network
     norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
@@ -44,26 +46,28 @@ def calibrate(
     chosen = check_capacities(capacities, dense=True)
     if not isinstance(loader, Iterable):
         raise ValueError(f"`loader` should yield images. Found {type(loader).__name__}.")
-    if len(chosen) > 1 and isinstance(loader, Iterator):
-        raise ValueError(
-            f"`loader` should start anew for each of {len(chosen)} capacities. "
-            f"Found an iterator: {type(loader).__name__}."
-        )
-    for value in chosen if norms else ():
-        new = [norm for norm in norms if value not in (1.0, *norm.set_capacities)]
-        with capacity(model, value):
-            try:
-                for norm in new:
-                    norm.own_set(value)
-                _estimate(model, norms, loader)
-            except BaseException:
-                for norm in new:
-                    norm.drop_set(value)
-                raise
+    if not norms:
+        return
+    sets = [(norm, value) for norm in norms for value in chosen]
+    new = [(norm, value) for norm, value in sets if value not in (1.0, *norm.set_capacities)]
+    try:
+        for norm, value in new:
+            norm.own_set(value)
+        _estimate(model, sets, loader, chosen)
+    except BaseException:
+        for norm, value in new:
+            if value in norm.set_capacities:
+                norm.drop_set(value)
+        raise
 
 
-def _estimate(model: nn.Module, norms: Sequence[CapacityNorm], batches: Iterable[Any]) -> None:
-    """Replaces the current capacity's statistics by their cumulative average over the batches.
+def _estimate(
+    model: nn.Module,
+    sets: Sequence[tuple[CapacityNorm, float]],
+    batches: Iterable[Any],
+    capacities: Sequence[float],
+) -> None:
+    """Replaces sets of statistics by their cumulative average over the batches.
 
     Only the norms run in training mode, no gradient is taken, and whatever fails, modes and momenta
     are as before. (``torch.optim.swa_utils.update_bn`` would also turn on dropout, and have a last
@@ -74,31 +78,37 @@ def _estimate(model: nn.Module, norms: Sequence[CapacityNorm], batches: Iterable
             or NaN. The statistics are then as before.
     """
     modes = {module: module.training for module in model.modules()}
-    momenta = {norm: norm.momentum for norm in norms}
-    before = {norm: [norm._statistic(name).clone() for name in STATISTICS] for norm in norms}
-    seen = dict.fromkeys(norms, 0)
+    momenta = {norm: norm.momentum for norm, _ in sets}
+    before = {owner: [statistic.clone() for statistic in _statistics(*owner)] for owner in sets}
+    seen = dict.fromkeys(sets, 0)
 
     def weigh(norm: Any, inputs: tuple[Tensor, ...]) -> None:  # noqa: ANN401
-        seen[norm] += inputs[0].numel()
-        norm.momentum = inputs[0].numel() / max(seen[norm], 1)
+        owner = norm, norm.capacity
+        seen[owner] += inputs[0].numel()
+        norm.momentum = inputs[0].numel() / max(seen[owner], 1)
 
-    hooks = [norm.register_forward_pre_hook(weigh) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(weigh) for norm in momenta]
     empty = True
     try:
         model.eval()
-        for norm in norms:
-            norm.reset_running_stats()
+        for norm in momenta:
             norm.train()
+        for owner in sets:
+            for statistic in _statistics(*owner):
+                statistic.zero_()
         device = next(model.parameters()).device
-        with torch.no_grad():
+        with torch.no_grad(), capacity(model, get_capacity(model)):
             for batch in tqdm(batches, desc="calibrate", disable=None, leave=False):
-                model(_images(batch).to(device))
+                images = _images(batch).to(device)
+                for value in capacities:
+                    set_capacity(model, value)
+                    _run(model, images)
                 empty = False
         if empty:
             raise ValueError("`loader` should yield at least one batch. Found none.")
-        if not all(norm._statistic(name).isfinite().all() for norm in norms for name in STATISTICS):
+        if not all(s.isfinite().all() for owner in sets for s in _statistics(*owner)):
             raise ValueError("`loader` should yield finite images. Found NaN or infinite norms.")
-        _restore({n: saved for n, saved in before.items() if not n.num_batches_tracked})  # unused
+        _restore({owner: saved for owner, saved in before.items() if not seen[owner]})  # unused
     except BaseException:
         _restore(before)
         raise
@@ -111,10 +121,27 @@ def _estimate(model: nn.Module, norms: Sequence[CapacityNorm], batches: Iterable
             module.training = training
 
 
-def _restore(statistics: Mapping[CapacityNorm, list[Tensor]]) -> None:
-    for norm, saved in statistics.items():
-        for name, value in zip(STATISTICS, saved, strict=True):
-            norm._statistic(name).copy_(value)
+def _run(model: nn.Module, images: Tensor) -> None:
+    try:
+        model(images)
+    except ValueError as error:  # of a norm of vectors, say: one value has no variance
+        if len(images) > 1:
+            raise
+        raise ValueError(
+            "`loader` should yield batches of two images at least, with drop_last=True for "
+            "instance. Found one of a single image."
+        ) from error
+
+
+def _statistics(norm: CapacityNorm, capacity: float) -> list[Tensor]:
+    """A set, as it lies in the norm's buffers."""
+    return [norm._set_of(name, capacity) for name in STATISTICS]
+
+
+def _restore(before: Mapping[tuple[CapacityNorm, float], Sequence[Tensor]]) -> None:
+    for owner, saved in before.items():
+        for statistic, value in zip(_statistics(*owner), saved, strict=True):
+            statistic.copy_(value)
 
 
 def _images(batch: Any) -> Tensor:  # noqa: ANN401
@@ -124,9 +151,12 @@ def _images(batch: Any) -> Tensor:  # noqa: ANN401
         images = batch.get("images")
     elif isinstance(batch, list | tuple):
         images = batch[0] if batch else None
+    if isinstance(images, Tensor) and images.dim() > 1:
+        return images / 255 if images.dtype == torch.uint8 else images
+    found = type(batch).__name__
     if isinstance(images, Tensor):
-        return images
+        found = f"a tensor of shape {tuple(images.shape)}"
     raise ValueError(
-        "`loader` should yield images, (images, ...) or a mapping with `images`. "
-        f"Found {type(batch).__name__}."
+        "`loader` should yield images [b, ...], (images, ...) or a mapping with `images`. "
+        f"Found {found}."
     )

@@ -199,20 +199,25 @@ def test_a_lazy_network_that_has_not_run() -> None:
     assert type(plain[0]) is nn.Linear
 
 
-def test_an_iterator_for_several_calibrations(model: nn.Module) -> None:
-    """It would be empty at the second capacity."""
-    message = r"`loader` should start anew for each of 5 capacities\. Found .*generator"
-    with unchanged(model), pytest.raises(ValueError, match=message):
-        prunnet.calibrate(model, (images for images in [IMAGES]))
+def test_norms_that_were_replaced_and_lost_every_statistic(model: nn.Module) -> None:
+    message = r"`model` should have norm statistics .* Found `bn1`, a SyncBatchNorm that came after"
+    replaced = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    with pytest.raises(ValueError, match=message):
+        prunnet.ConflictAwareOptimizer(torch.optim.SGD(replaced.parameters(), 0.1), replaced)
+    with pytest.raises(ValueError, match=message):
+        prunnet.prune(replaced, 0.2)
+    beside = nn.Sequential(prunnet.make_prunable(TinyEmbedder()), nn.BatchNorm1d(4))
+    prunnet.prune(beside, 0.2)  # a norm of somebody else's
 
 
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
         (None, r"`loader` should yield at least one batch\. Found none\."),
-        ([], r"`loader` should yield images, .*\. Found list\."),
-        ({"pixels": IMAGES}, r"`loader` should yield images, .* mapping .*\. Found dict\."),
-        ("a.png", r"`loader` should yield images, .*\. Found str\."),
+        ([], r"`loader` should yield images .*\. Found list\."),
+        ({"pixels": IMAGES}, r"`loader` should yield images .* mapping .*\. Found dict\."),
+        ("a.png", r"`loader` should yield images .*\. Found str\."),
+        (torch.arange(4), r"`loader` should yield images \[b, \.\.\.\], .* Found .*shape \(4,\)"),
     ],
 )
 def test_a_loader_without_images(model: nn.Module, batch: object, message: str) -> None:

@@ -284,6 +284,43 @@ def test_calibrate_takes_batches_as_loaders_give_them(trained: nn.Module, pack: 
     assert equal(set_of(trained.bn2, 0.4), set_of(expected.bn2, 0.4))
 
 
+def test_calibrate_reads_the_loader_once_for_all_capacities(trained: nn.Module) -> None:
+    """So every capacity sees the same images, of a generator or of a loader that shuffles."""
+    expected = copy.deepcopy(trained)
+    for capacity in (1.0, 0.4, 0.3):
+        prunnet.calibrate(expected, loader(), [capacity])
+    prunnet.set_capacity(trained, 0.8)
+    prunnet.calibrate(trained, iter(loader()), [1.0, 0.4, 0.3])
+    assert prunnet.get_capacity(trained) == 0.8
+    prunnet.set_capacity(trained, 1.0)
+    assert_equal_states(trained, snapshot(expected))
+
+
+def test_calibrate_scales_bytes_as_evaluate_does(trained: nn.Module) -> None:
+    images = torch.randint(256, (6, 1, 8, 8), dtype=torch.uint8)
+    expected = copy.deepcopy(trained)
+    prunnet.calibrate(expected, [images / 255], [0.4])
+    prunnet.calibrate(trained, [images], [0.4])
+    assert_equal_states(trained, snapshot(expected))
+
+
+def test_calibrate_says_which_batch_a_norm_of_vectors_can_not_take() -> None:
+    model = prunnet.make_prunable(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)))
+    before = snapshot(model)
+    with pytest.raises(ValueError, match=r"`loader` .*drop_last=True.* a single image"):
+        prunnet.calibrate(model, torch.randn(5, 4).split(2))
+    assert_equal_states(model, before)
+
+
+def test_an_average_of_weights_keeps_the_names_of_sets() -> None:
+    """timm's ``ModelEmaV2`` and the like average integers as they do weights, and round down."""
+    model = prunnet.make_prunable(TinyEmbedder(), capacities=(1 / 3,))
+    model.bn1.norm_capacities.sub_(50)  # what fifty updates come to
+    fresh = prunnet.make_prunable(TinyEmbedder(), capacities=(1 / 3,))
+    fresh.load_state_dict(model.state_dict())
+    assert fresh.bn1.set_capacities == (0.3333333,)
+
+
 def test_a_network_without_batch_norms_calibrates_to_itself() -> None:
     model = prunnet.make_prunable(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)))
     before = snapshot(model)

@@ -65,10 +65,10 @@ class NormCalibrationHook(Hook):
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         with torch.random.fork_rng():
-            batches = [
+            batches = (
                 model.data_preprocessor(batch, True)[0]
                 for batch in islice(runner.train_dataloader, self.num_batches)
-            ]
+            )
             trained = trained_capacities(model.backbone)
             calibrate(model.backbone, batches, {1.0, *trained, *self.capacities})
         for buffer in model.backbone.buffers():
