@@ -28,11 +28,11 @@ def step_if_finite(
         parameter.grad
         for group in optimizer.param_groups
         for parameter in group["params"]
-        if parameter.grad is not None
+        if parameter.grad is not None and parameter.grad.numel()
     ]
     if found_inf is None:
-        norm = torch.nn.utils.get_total_norm(gradients)
-        found_inf = 1.0 - norm.isfinite().float()
+        largest = torch.nn.utils.get_total_norm(gradients, float("inf"))  # no sum, no overflow
+        found_inf = 1.0 - largest.isfinite().float()
     if getattr(optimizer, "_step_supports_amp_scaling", False):
         fused: Any = optimizer
         fused.grad_scale, fused.found_inf = scale, found_inf

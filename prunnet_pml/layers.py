@@ -85,7 +85,11 @@ class ScoredLayer(Stamped):
             del self.__dict__[name]
 
     def set_capacity(self, capacity: float) -> None:
-        """Reads ``weight`` at this capacity from now on; masks are found here, not in forward."""
+        """Reads ``weight`` at this capacity from now on.
+
+        Masks are found here. A forward finds them again where scores have changed since; in a
+        compiled one it is ``train``, ``eval`` and loading that do.
+        """
         self.capacity = capacity
         if capacity == 1:
             self._masks.clear()
@@ -98,6 +102,16 @@ class ScoredLayer(Stamped):
         """Drops what was found from the scores: for when they were changed through ``.data``."""
         self._thresholds.clear()
         self._masks.clear()
+
+    def train(self, mode: bool = True) -> Any:  # noqa: ANN401 (Self)
+        """Also finds the masks anew, for a compiled network whose scores have moved."""
+        super().train(mode)
+        self.set_capacity(self.capacity)
+        return self
+
+    def _load_from_state_dict(self, *args: Any) -> None:  # noqa: ANN401
+        super()._load_from_state_dict(*args)
+        self.set_capacity(self.capacity)
 
     def mask_score_gradients(self) -> None:
         """Zeroes the score gradients of what the current capacity prunes.
@@ -209,6 +223,8 @@ def remove_scores(layer: ScoredLayer) -> None:
     for name, scores_name in SCORES.items():
         if layer._parameters.pop(scores_name, None) is not None:
             parameter = layer._parameters[name]
-            layer._parameters[name] = nn.Parameter(baked[name].detach(), parameter.requires_grad)
+            if baked[name] is not parameter:  # which other layers may share
+                pruned = nn.Parameter(baked[name].detach(), parameter.requires_grad)
+                layer._parameters[name] = pruned
     layer.end()
     restore_class(layer)

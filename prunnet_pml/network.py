@@ -22,7 +22,7 @@ from prunnet_pml.masks import (
 )
 from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
 from prunnet_pml.selection import layers_to_score
-from prunnet_pml.space import check_space_id, new_space_id, stamp
+from prunnet_pml.space import check_space_id, new_space_id, roots, stamp
 from prunnet_pml.units.groups import HiddenUnits
 from prunnet_pml.units.scoring import score_units, search_units, trained_with_units
 
@@ -183,6 +183,22 @@ def scored_layers(model: nn.Module) -> dict[str, ScoredLayer]:
             f"Found {type(model).__name__} without scored layers."
         )
     return layers
+
+
+def check_norms(model: nn.Module) -> None:
+    """Refuses a prunable network whose norms were replaced by others, without sets of statistics.
+
+    Raises:
+        ValueError: If there is such a norm.
+    """
+    for root in roots(model):
+        for name, module in root.named_modules():
+            if owns_statistics(module) and not isinstance(module, CapacityNorm):
+                raise ValueError(
+                    "`model` should have norm statistics for every capacity. Found "
+                    f"`{name}`, a {type(module).__name__} that came after make_prunable: add norms,"
+                    " or convert them (to SyncBatchNorm, say), before."
+                )
 
 
 def score_parameters(model: nn.Module) -> list[nn.Parameter]:

@@ -99,6 +99,11 @@ class CapacityNorm(Exchanged):
         dense = self._buffers["running_mean"]
         self._buffers[CAPACITIES] = capacity_units(capacities).to(dense.device)
 
+    def _save_to_state_dict(self, *args: Any) -> None:  # noqa: ANN401
+        """Says anew whose sets they are: an average of weights rounds integers, too."""
+        self._buffers[CAPACITIES].copy_(capacity_units(self.set_capacities))
+        super()._save_to_state_dict(*args)
+
     def _load_from_state_dict(
         self,
         state_dict: dict[str, Any],

@@ -13,6 +13,7 @@ from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import ConflictAware, Integrator, as_integrator
 from prunnet_pml.network import (
+    check_norms,
     score_parameters,
     scored_layers,
     scored_parameters,
@@ -57,8 +58,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             counted where the wrapped optimizer is ``fused``.
 
     Raises:
-        ValueError: If ``model`` is not prunable, scores are missing in the optimizer's groups, or
-            an argument is out of its range.
+        ValueError: If ``model`` is not prunable, its norms were replaced since, scores are missing
+            in the optimizer's groups, or an argument is out of its range.
     """
 
     _step_supports_amp_scaling = True  # GradScaler then always calls step, and rows never go stale
@@ -87,6 +88,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 f"`dense_steps` should be an integer from 0 on. Found {dense_steps!r}."
             )
         _check_scores(optimizer, model)
+        check_norms(model)
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self.optimizer = optimizer
         self.model = model

@@ -66,7 +66,7 @@ def space_id(model: nn.Module) -> str:
     Raises:
         ValueError: If there is none in ``model``, or there are several of different spaces.
     """
-    found = {module._space_id for module in _roots(model)}
+    found = {module._space_id for module in _checked_roots(model)}
     if len(found) > 1:
         raise ValueError(
             f"`model` should be of one space. Found {len(found)}: give make_prunable the "
@@ -90,7 +90,7 @@ def set_space_id(model: nn.Module, space_id: str | None = None) -> None:
         ValueError: If there is no prunable network in ``model``, or the id is no text.
     """
     checked = new_space_id() if space_id is None else check_space_id(space_id)
-    for root in _roots(model):
+    for root in _checked_roots(model):
         stamp(root, checked)
 
 
@@ -112,13 +112,18 @@ def check_space_id(space_id: object) -> str:
     raise ValueError(f"`space_id` should be a text that is not empty. Found {space_id!r}.")
 
 
+def roots(model: nn.Module) -> list[Stamped]:
+    """What ``make_prunable`` was called with, in a network or a bigger module."""
+    return [m for m in model.modules() if isinstance(m, Stamped) and _is_stamped(m)]
+
+
 def _is_stamped(module: nn.Module) -> bool:
     return "_space_id" in module.__dict__
 
 
-def _roots(model: nn.Module) -> list[Stamped]:
+def _checked_roots(model: nn.Module) -> list[Stamped]:
     check_network(model)
-    found = [m for m in model.modules() if isinstance(m, Stamped) and _is_stamped(m)]
+    found = roots(model)
     if not found:
         raise ValueError(
             "`model` should be a prunable network, see make_prunable. "

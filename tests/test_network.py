@@ -333,6 +333,28 @@ def test_a_compiled_prunable_network_trains(name: str) -> None:
     torch.compiler.reset()
 
 
+@pytest.mark.parametrize("moment", ["train", "eval", "load_state_dict"])
+def test_a_compiled_network_at_a_fixed_capacity_sees_scores_that_moved(moment: str) -> None:
+    """A compiled forward reads the masks that were found last: these find them anew."""
+    model, batch = network_and_images("tiny")
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    prunnet.set_capacity(model, 0.4)
+    with torch.no_grad():
+        compiled(batch)
+        other = copy.deepcopy(model)
+        for scores in prunnet.score_parameters(other):
+            scores.copy_(torch.rand_like(scores))
+        if moment == "load_state_dict":
+            model.load_state_dict(other.state_dict())
+        else:
+            for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+                mine.copy_(theirs)
+            getattr(model, moment)()
+            getattr(other, moment)()
+        torch.testing.assert_close(compiled(batch), other(batch), rtol=1e-4, atol=1e-5)
+    torch.compiler.reset()
+
+
 def test_copies_of_a_layer_share_one_class() -> None:
     """One class per original class, however many layers: a compiler guards on it."""
     layers = list(prunnet.scored_layers(prunnet.make_prunable(TinyEmbedder())).values())

@@ -79,6 +79,16 @@ def test_the_dense_network_comes_back_to_the_bit(batch: Tensor) -> None:
     assert all(torch.equal(value, state[key]) for key, value in back.state_dict().items())
 
 
+def test_shared_weights_stay_shared_where_nothing_is_pruned() -> None:
+    plain = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False))
+    plain[1].weight = plain[0].weight
+    model = prunnet.make_prunable(plain)
+    pruned = prunnet.prune(model, 1.0)
+    assert pruned[0].weight is pruned[1].weight
+    assert pruned[0].weight is not model[0]._parameters["weight"]
+    assert prunnet.capacity_for(model, params=64) == 1.0
+
+
 def test_the_result_is_trainable_and_can_be_made_prunable_again(
     model: nn.Module, batch: Tensor
 ) -> None:
@@ -108,10 +118,10 @@ def test_calibration_gives_exact_statistics(model: nn.Module) -> None:
         torch.testing.assert_close(pruned.state_dict()[key], value)
 
 
-def test_below_the_smallest_trained_capacity_prune_asks_for_a_calibration(
+def test_a_capacity_without_statistics_of_its_own_asks_for_a_calibration(
     model: nn.Module,
 ) -> None:
-    with pytest.warns(UserWarning, match=r"No norm statistics below capacity 0\.2 .*0\.1 badly"):
+    with pytest.warns(UserWarning, match=r"interpolated .*Found 0\.1, where those of 0\.2, "):
         prunnet.prune(model, 0.1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
