@@ -83,9 +83,7 @@ def main() -> None:
         {"params": [*scores, *head], "lr": 1e-2},
         {"params": loss_func.parameters(), "lr": 1e-1},
     ]
-    # Depthwise filters are nine numbers each: too few to be freed of conflicts one by one.
-    integrator = prunnet.ConflictAware(per_filter=False)
-    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.AdamW(groups), model, integrator)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.AdamW(groups), model)
     peaks = [group["lr"] for group in groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, arguments.steps)
 

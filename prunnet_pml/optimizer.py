@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
-from prunnet_pml.integration import ConflictAware, Integrator, as_integrator
+from prunnet_pml.integration import Integrator, as_integrator, default_integrator
 from prunnet_pml.network import (
     check_norms,
     score_parameters,
@@ -42,7 +42,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             a loss) is trained along.
         model: The prunable network.
         integration: An integrator, or any function of a matrix ``[N + 1, n]`` to a vector ``[n]``,
-            such as TorchJD's aggregators.
+            such as TorchJD's aggregators. By default ``ConflictAware``, of whole tensors if there
+            are depthwise convolutions, see ``default_integrator``.
         shared: What parameters without scores follow (norm affine, embedding head, class weights).
             ``"sum"``: the sum over all capacities. ``"dense"``: the dense network's gradient
             alone, as in the paper.
@@ -92,7 +93,9 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self.optimizer = optimizer
         self.model = model
-        self.integration = ConflictAware() if integration is None else as_integrator(integration)
+        if integration is None:
+            integration = default_integrator(model)
+        self.integration = as_integrator(integration)
         self.shared = shared
         self.seed = seed
         self.dense_steps = dense_steps

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
+import timm
 import torch
 from networks import TinyEmbedder, assert_equal_states, snapshot
 from torch import Tensor, nn
@@ -351,6 +352,17 @@ def test_conflict_aware_integration_is_the_default(task: Task) -> None:
     )
     for name in found.keys() - task.scored():
         torch.testing.assert_close(found[name], task.gradients()[name], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "per_filter"),
+    [("resnet18", True), ("resnext50_32x4d", True), ("mobilenetv2_100", False)],
+)
+def test_a_depthwise_network_is_integrated_by_whole_tensors(name: str, per_filter: bool) -> None:
+    with torch.device("meta"):
+        model = prunnet.make_prunable(timm.create_model(name, num_classes=4))
+    optimizer = ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)
+    assert optimizer.integration.per_filter is per_filter
 
 
 def test_any_function_of_a_matrix_integrates(task: Task) -> None:

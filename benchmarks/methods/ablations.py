@@ -41,7 +41,11 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "none": {"integration": "Sum"},
     },
     "alpha": _numbers("alpha", 0, 0.5, 1, 4),
-    "rows": {"filters": {"per_filter": True}, "whole tensors": {"per_filter": False}},
+    "rows": {
+        "as the network says": {"per_filter": None},  # whole tensors if it is depthwise
+        "filters": {"per_filter": True},
+        "whole tensors": {"per_filter": False},
+    },
     "norm statistics": {norms: {"norms": norms} for norms in
                         ("calibrated", "own", "interpolated", "dense")},
     "trained capacities": {

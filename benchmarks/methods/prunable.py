@@ -75,7 +75,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
     optimizer = prunnet.ConflictAwareOptimizer(
         task.optimizer(model, loss_func),
         model,
-        settings.integrator(),
+        settings.integrator(model),
         shared=settings.shared,
         seed=task.recipe.seed,
         dense_steps=round(settings.dense_share * task.recipe.steps),

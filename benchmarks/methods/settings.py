@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torchjd.aggregation as torchjd
+from torch import nn
 
 import prunnet_pml as prunnet
+from prunnet_pml.integration import default_integrator
 from prunnet_pml.network import TRAINED_CAPACITIES
 
 TORCHJD: dict[str, Callable[[], Any]] = {
@@ -48,7 +50,7 @@ class Settings:
         integration: ``"ConflictAware"``, ``"Sum"``, or one of TorchJD's aggregators.
         projection: Of ``ConflictAware``.
         alpha: Of ``ConflictAware``.
-        per_filter: Of ``ConflictAware``.
+        per_filter: Of ``ConflictAware``; None: what ``default_integrator`` says of the network.
         epsilon: Of ``ConflictAware``.
         shared: Of ``ConflictAwareOptimizer``.
         dense_share: The share of all steps that are its ``dense_steps``.
@@ -67,7 +69,7 @@ class Settings:
     integration: str = "ConflictAware"
     projection: str = _default(prunnet.ConflictAware, "projection")
     alpha: float = _default(prunnet.ConflictAware, "alpha")
-    per_filter: bool = _default(prunnet.ConflictAware, "per_filter")
+    per_filter: bool | None = None
     epsilon: float = _default(prunnet.ConflictAware, "epsilon")
     shared: str = _default(prunnet.ConflictAwareOptimizer, "shared")
     dense_share: float = 0.0
@@ -76,13 +78,16 @@ class Settings:
         """All of them, as JSON gives them back."""
         return {**asdict(self), "capacities": list(self.capacities)}
 
-    def integrator(self) -> Any:  # noqa: ANN401
-        """What ``ConflictAwareOptimizer`` takes."""
+    def integrator(self, model: nn.Module) -> Any:  # noqa: ANN401
+        """What ``ConflictAwareOptimizer`` takes for a network."""
         if self.integration in TORCHJD:
             return TORCHJD[self.integration]()
         if self.integration == "Sum":
             return prunnet.Sum()
-        return prunnet.ConflictAware(self.projection, self.alpha, self.per_filter, self.epsilon)
+        per_filter = self.per_filter
+        if per_filter is None:
+            per_filter = default_integrator(model).per_filter
+        return prunnet.ConflictAware(self.projection, self.alpha, per_filter, self.epsilon)
 
 
 PAPER = Settings(

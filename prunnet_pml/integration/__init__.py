@@ -13,6 +13,7 @@ torch.Size([16, 8, 3, 3])
 
 from prunnet_pml.integration.aggregator import Aggregator, as_integrator
 from prunnet_pml.integration.conflict_aware import ConflictAware
+from prunnet_pml.integration.default import default_integrator
 from prunnet_pml.integration.integrator import Gradients, Integrator
 from prunnet_pml.integration.pcgrad import PCGrad
 from prunnet_pml.integration.sums import Mean, Sum
@@ -26,4 +27,5 @@ __all__ = [
     "PCGrad",
     "Sum",
     "as_integrator",
+    "default_integrator",
 ]
