@@ -141,6 +141,13 @@ def test_a_truncated_or_missing_file_is_an_error(
         read_checkpoint(tmp_path / "missing.pth")
 
 
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02.", bytes(range(256))], ids=repr)
+def test_a_file_of_something_else_is_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"`checkpoint` should hold tensors.*other\.pth"):
+        read_checkpoint(tmp_path / "other.pth")
+
+
 CHANGES = {
     "another network": ("model.backbone", {"name": "test_vit", "img_size": 32}, "`checkpoint`"),
     "another size": ("model.loss.num_classes", 9, "`checkpoint` should fit.*size mismatch"),
