@@ -22,6 +22,7 @@ from prunnet_pml.network import trained_capacities
 from prunnet_pml.registry.mmengine.compatibility_metric import CompatibilityMetric
 from prunnet_pml.registry.mmengine.prunable_embedder import PrunableEmbedder
 from prunnet_pml.registry.mmengine.reading import read_checkpoint
+from prunnet_pml.registry.mmengine.unknown_keys import unknown_keys_named
 
 
 def evaluate_checkpoint(
@@ -42,15 +43,16 @@ def evaluate_checkpoint(
         The matrix.
 
     Raises:
-        ValueError: If the config has no validation or no ``CompatibilityMetric``; the checkpoint is
-            no such file or of another network; a capacity is not in (0, 1] or comes twice, or the
-            model is not one whose capacities can be chosen.
+        ValueError: If the config has no validation or no ``CompatibilityMetric``, or a key that
+            nothing takes; the checkpoint is no such file or of another network; a capacity is not
+            in (0, 1] or comes twice, or the model is not one whose capacities can be chosen.
         FileNotFoundError: If there is no such checkpoint.
     """
     for name in ("val_dataloader", "val_evaluator"):
         if config.get(name) is None:
             raise ValueError(f"`config` should have a `{name}`. Found none.")
-    with DefaultScope.overwrite_default_scope(config.get("default_scope")):
+    scope = DefaultScope.overwrite_default_scope(config.get("default_scope"))
+    with scope, unknown_keys_named(config):
         model = MODELS.build(config.model)
         evaluator = Evaluator(config.val_evaluator)
         loader = Runner.build_dataloader(config.val_dataloader)

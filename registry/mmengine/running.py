@@ -8,6 +8,9 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch import nn
+
+from prunnet_pml.registry.mmengine.unknown_keys import unknown_keys_named
 
 
 def build_runner(
@@ -24,6 +27,10 @@ def build_runner(
 
     Returns:
         A Runner to call ``train()`` of.
+
+    Raises:
+        ValueError: If a component of the config does not take a key; ``train()``, which builds the
+            rest of them, raises it too.
     """
     config = config.copy()
     name = Path(config.filename or "config").stem
@@ -32,7 +39,17 @@ def build_runner(
     if dist.is_torchelastic_launched():
         config.launcher = "pytorch"
         join_processes()
-    return Runner.from_cfg(config)
+    with unknown_keys_named(config):
+        return _Runner.from_cfg(config)
+
+
+class _Runner(Runner):
+    """mmengine's, which builds loops and optimizer no sooner than it trains."""
+
+    def train(self) -> nn.Module:
+        with unknown_keys_named(self.cfg):
+            trained: nn.Module = super().train()
+        return trained
 
 
 def join_processes() -> None:

@@ -134,6 +134,36 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert reason in line
 
 
+UNKNOWN_KEYS = [
+    "train_cfg.max_epoch",
+    "val_cfg.fp61",
+    "train_dataloader.batchsize",
+    "train_dataloader.sampler.shufle",
+    "optim_wrapper.optimizer.learning_rate",
+    "param_scheduler.gama",
+    "model.backbone.nme",
+]
+
+
+@pytest.mark.parametrize("key", UNKNOWN_KEYS)
+def test_a_key_that_nothing_takes_is_named(folder: Path, tmp_path: Path, key: str) -> None:
+    arguments = ["train", str(folder / "mine.py"), "--work-dir", str(tmp_path)]
+    result = CliRunner().invoke(app, [*arguments, "--cfg-options", f"{key}=2"])
+    assert result.exit_code == 2, result.output
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"Error: `config` should hold what its components take. Found `{key}`: ")
+    assert not [*tmp_path.glob("*.pth")]
+
+
+def test_a_key_that_nothing_takes_is_named_by_evaluate(folder: Path) -> None:
+    arguments = [str(folder / "mine.py"), str(folder / "work" / "epoch_1.pth")]
+    change = ["--cfg-options", "val_dataloader.dataset.sizes=2"]
+    result = CliRunner().invoke(app, ["evaluate", *arguments, *change])
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert "Found `val_dataloader.dataset.sizes`: " in line
+
+
 @pytest.mark.slow
 def test_train_runs_under_torchrun_without_a_gpu(folder: Path, tmp_path: Path) -> None:
     """Two processes share the batches; one saves, in a folder by the config's name."""
