@@ -1,6 +1,8 @@
 """Revisited Oxford and Paris."""
 
-from typing import TYPE_CHECKING, ClassVar
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunnet_pml.datasets.base_dataset import BaseDataset
 from prunnet_pml.datasets.plain_pickle import read_plain_pickle
@@ -39,6 +41,14 @@ class RevisitedDataset(BaseDataset):
 
     splits = ("query", "gallery")
     ground_truth_file: ClassVar[str]
+
+    def __init__(  # no split is the usual one, as "train" is elsewhere
+        self,
+        root: str | os.PathLike[str],
+        split: str,
+        transform: Callable[["Image"], Any] | None = None,
+    ) -> None:
+        super().__init__(root, split, transform)
 
     def generate_split(self) -> tuple[list[str], list[int]]:
         path = self.root / self.ground_truth_file

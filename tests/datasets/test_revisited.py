@@ -118,4 +118,10 @@ def test_pickle_of_something_else_is_refused(tmp_path: Path, content: object) ->
 
 def test_there_is_nothing_to_train_with(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"one of \('query', 'gallery'\). Found 'train'."):
-        RevisitedParis(make_revisited(tmp_path, "rparis6k"))
+        RevisitedParis(make_revisited(tmp_path, "rparis6k"), "train")
+
+
+@pytest.mark.parametrize("dataset", SETS.values())
+def test_there_is_no_split_by_default(tmp_path: Path, dataset: type) -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'split'"):
+        dataset(tmp_path)
