@@ -77,9 +77,6 @@ def largest_capacity(model: nn.Module, budget: Budget) -> float:
     scored_layers(model)  # refuses a plain network
     if not isinstance(budget, Budget):
         raise ValueError(f"`budget` should be a Budget. Found {budget!r}.")
-    size = None
-    if {"macs", "latency_ms"} & budget.limits.keys():
-        size = input_size_for(dense_network(model), budget.input_size)
     limits = budget.limits
     latency = limits.pop("latency_ms", None)
     channel = has_units(model)
@@ -88,6 +85,9 @@ def largest_capacity(model: nn.Module, budget: Budget) -> float:
             "`latency_ms` should be left out with granularity 'weight', whose zeros take as long "
             f"as other weights do. Found {latency!r}."
         )
+    size = None
+    if "macs" in limits or latency is not None:
+        size = input_size_for(dense_network(model), budget.input_size)
     capacity = 1.0
     if limits:
         costs = ChannelCosts(model, size) if channel else WeightCosts(model, size)

@@ -73,8 +73,9 @@ def test_what_no_subnetwork_reaches_says_the_minimum(model: nn.Module, runs: lis
 
 def test_zeros_take_as_long_as_weights() -> None:
     model = prunnet.make_prunable(ByHand())
-    with pytest.raises(ValueError, match=r"`latency_ms` should be left out with .*'weight'"):
-        prunnet.capacity_for(model, latency_ms=5, input_size=SIZE)
+    for size in (SIZE, None):
+        with pytest.raises(ValueError, match=r"`latency_ms` should be left out with .*'weight'"):
+            prunnet.capacity_for(model, latency_ms=5, input_size=size)
 
 
 def test_real_time_passes(model: nn.Module) -> None:
