@@ -5,7 +5,9 @@ Not imported with the package: PML's inference imports faiss.
 
 from __future__ import annotations
 
+import math
 import os
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +117,16 @@ class AsymmetricInference(InferenceModel):
         """Distances and positions in the gallery, nearest first, ``[q, k]`` each.
 
         Raises:
-            ValueError: If there is no index, or the query's embeddings do not compare with those in
-                it.
+            ValueError: If there is no index, it holds fewer than ``k`` images, or the query's
+                embeddings do not compare with those in it.
         """
         stamp = self._stamp_of_index()
+        index = getattr(self.knn_func, "index", None)  # a knn_func of one's own may have none
+        size = getattr(index, "ntotal", math.inf)
+        if not isinstance(k, Integral) or not 1 <= k <= size:
+            raise ValueError(
+                f"`k` should be an integer from 1 to {size}, the gallery's size. Found {k!r}."
+            )
         embeddings = self.get_embeddings(query)
         stamp.check(self._stamp_of(embeddings))
         distances, indices = self.knn_func(embeddings, k)
@@ -143,6 +151,11 @@ class AsymmetricInference(InferenceModel):
             ValueError: If it has no stamp, or its embeddings are of another space or normalisation
                 than this network's. The index is then as before.
         """
+        if not os.path.isfile(filename):
+            raise FileNotFoundError(
+                "`filename` should be an index that AsymmetricInference saved. "
+                f"Found no file {filename}."
+            )
         stamp = GalleryStamp.read(filename)
         stamp.check(self._stamp_with(stamp.dimension))
         self.knn_func.load(str(filename))

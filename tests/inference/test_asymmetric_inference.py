@@ -228,7 +228,7 @@ def test_files_that_are_no_saved_gallery(model: nn.Module, saved: Path) -> None:
     before = index.stamp
     whole = saved.read_bytes()
     other = saved.with_name("other")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"`filename` should be an index .* no file "):
         index.load_knn_func(other)
     plain = whole[: whole.rindex(b"\n", 0, -1)]  # as faiss wrote it
     for content in (plain, whole[:-2], whole[:100], b"", b"[1]\n", b'{"prunnet_gallery": {}}\n'):
@@ -237,6 +237,21 @@ def test_files_that_are_no_saved_gallery(model: nn.Module, saved: Path) -> None:
             index.load_knn_func(other)
     assert index.stamp == before
     assert index.knn_func.index.ntotal == 20
+
+
+@pytest.mark.parametrize("k", [0, -1, 21, "3", 2.5, None])
+def test_there_are_as_many_neighbours_as_images(model: nn.Module, k: object) -> None:
+    """faiss would answer -1 for those beyond, and fail in C++ at none."""
+    index = inference(model)
+    index.train_knn(GALLERY)
+    assert (
+        index.get_nearest_neighbors(QUERY, 20)[1]
+        .sort(1)
+        .values.equal(torch.arange(20).expand(6, 20))
+    )
+    message = rf"`k` should be an integer from 1 to 20, the gallery's size\. Found {k!r}\."
+    with pytest.raises(ValueError, match=message):
+        index.get_nearest_neighbors(QUERY, k)
 
 
 def test_a_gallery_that_cannot_be_saved_leaves_the_old_file(
