@@ -21,10 +21,7 @@ def check_network(network: object, name: str = "model") -> None:
     """
     if isinstance(network, nn.Module):
         return
-    found = f"the class {network.__name__}" if isinstance(network, type) else repr(network)
-    if len(found) > _LONGEST:  # a state dict, say
-        found = type(network).__name__
-    raise ValueError(f"`{name}` should be a network, an nn.Module. Found {found}.")
+    raise ValueError(f"`{name}` should be a network, an nn.Module. Found {shown(network)}.")
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
@@ -38,17 +35,27 @@ def unwrapped(network: nn.Module) -> nn.Module:
         network = inner
 
 
-def check_embeddings(output: object) -> None:
+def shown(found: object) -> str:
+    """What a message says that was found: its repr, or the type of what is pages long."""
+    text = f"the class {found.__name__}" if isinstance(found, type) else repr(found)
+    return text if len(text) <= _LONGEST else type(found).__name__
+
+
+def check_embeddings(output: object, count: int) -> None:
     """Refuses what a network returns if that is no embeddings: a dictionary, or feature maps.
 
+    Args:
+        output: What was returned.
+        count: Images that the network was given.
+
     Raises:
-        ValueError: If it is no tensor, or not of two dimensions.
+        ValueError: If it is no tensor ``[count, dimension]``.
     """
-    if isinstance(output, Tensor) and output.dim() == 2:
+    if isinstance(output, Tensor) and output.dim() == 2 and len(output) == count:
         return
     found = type(output).__name__
     if isinstance(output, Tensor):
         found = f"a tensor of shape {tuple(output.shape)}"
     raise ValueError(
-        f"`model` should return its embeddings as one tensor, [batch, dimension]. Found {found}."
+        f"`model` should return its embeddings as one tensor, [{count}, dimension]. Found {found}."
     )

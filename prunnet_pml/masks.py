@@ -17,6 +17,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from prunnet_pml.given_network import shown
+
 _HISTOGRAM_FROM = 1 << 14
 """Number of scores from which selecting by histogram is faster than sorting."""
 
@@ -35,7 +37,7 @@ def check_capacity(capacity: object, name: str = "capacity") -> float:
     """
     if isinstance(capacity, Real) and not isinstance(capacity, bool) and 0 < float(capacity) <= 1:
         return max(round(float(capacity), 7), 1e-7)
-    raise ValueError(f"`{name}` should be in (0, 1]. Found {capacity!r}.")
+    raise ValueError(f"`{name}` should be in (0, 1]. Found {shown(capacity)}.")
 
 
 def check_capacities(
@@ -52,7 +54,7 @@ def check_capacities(
         ValueError: If there are none, one comes twice, or one is out of range.
     """
     if isinstance(capacities, str) or not isinstance(capacities, Iterable):
-        raise ValueError(f"`{name}` should be a sequence of capacities. Found {capacities!r}.")
+        raise ValueError(f"`{name}` should be a sequence of capacities. Found {shown(capacities)}.")
     found = list(capacities)
     values = [check_capacity(capacity, name) for capacity in found]
     if not values:
@@ -133,7 +135,10 @@ def _select_by_histogram(magnitudes: Tensor, ranks: Sequence[int]) -> list[Tenso
 
 
 def uniform_scores(weight: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Scores from U(-1/sqrt(fan_in), 1/sqrt(fan_in)): the paper's choice, to train from scratch."""
+    """Scores from U(-1/sqrt(fan_in), 1/sqrt(fan_in)): the paper's choice, to train from scratch.
+
+    A tensor of one dimension, a bias, has no fan-in: its scores are from U(-1, 1).
+    """
     bound = 1 / math.sqrt(max(1, weight[0].numel())) if weight.dim() > 1 else 1.0
     return torch.empty_like(weight).uniform_(-bound, bound, generator=generator)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from numbers import Integral
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from prunnet_pml.evaluation.sharing import (
     share_of_batches,
     share_of_dataset,
 )
+from prunnet_pml.given_network import check_embeddings
 from prunnet_pml.network import capacity
 
 Images: TypeAlias = Dataset[Any] | DataLoader[Any] | tuple[Tensor, Tensor]
@@ -114,7 +116,8 @@ def _embed(
             for key, at_capacity in passes.items():
                 with at_capacity():
                     embedded = model(images)  # [b, d]
-                embeddings[key] = _checked_embeddings(embedded, len(images), normalize)
+                check_embeddings(embedded, len(images))
+                embeddings[key] = _finite(embedded, normalize)
             found.append((embeddings, _checked_labels(batch[1], len(images))))
     found = gather(found)
     if not found:
@@ -136,8 +139,8 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def _batches(data: Images, batch_size: int) -> Iterable[Any]:
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` should be at least 1. Found {batch_size}.")
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(f"`batch_size` should be an integer from 1 on. Found {batch_size!r}.")
     if isinstance(data, DataLoader):
         return share_of_batches(data)
     if isinstance(data, Dataset):
@@ -163,10 +166,7 @@ def _checked_labels(given: Any, count: int) -> Tensor:  # noqa: ANN401 (what a l
     return labels.long()
 
 
-def _checked_embeddings(embeddings: Tensor, count: int, normalize: bool) -> Tensor:
-    if embeddings.dim() != 2 or len(embeddings) != count:
-        found = tuple(embeddings.shape)
-        raise ValueError(f"`model` should return embeddings [{count}, d]. Found shape {found}.")
+def _finite(embeddings: Tensor, normalize: bool) -> Tensor:
     embeddings = embeddings.float()
     if normalize:
         embeddings = F.normalize(embeddings, dim=1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunnet_pml.evaluation.writing import write_text
+from prunnet_pml.given_network import shown
 from prunnet_pml.masks import check_capacity
 
 if TYPE_CHECKING:
@@ -205,12 +206,19 @@ class CompatibilityMatrix:
             source: The path of a file, or the JSON text itself, which begins with a brace.
 
         Raises:
+            FileNotFoundError: If there is no such file.
             ValueError: If it is not the JSON of a matrix.
         """
         from prunnet_pml.evaluation.formats import matrix_of_json
 
-        is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        return matrix_of_json(str(source) if is_text else Path(source).read_text(encoding="utf-8"))
+        if isinstance(source, str) and source.lstrip().startswith("{"):
+            return matrix_of_json(source)
+        if not os.path.isfile(source):
+            raise FileNotFoundError(
+                "`source` should be a file that holds a matrix, or its JSON. "
+                f"Found no file {shown(str(source))}."
+            )
+        return matrix_of_json(Path(source).read_text(encoding="utf-8"))
 
 
 def _position(capacities: tuple[float, ...], capacity: float, name: str) -> int:

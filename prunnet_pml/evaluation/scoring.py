@@ -1,6 +1,7 @@
 """From embeddings to metrics: one search per pair of a query and a gallery capacity."""
 
 from collections.abc import Mapping
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -55,6 +56,8 @@ def _results_needed(
     query_labels: Tensor, gallery_labels: Tensor, leave_one_out: bool, k: int | None
 ) -> int:
     """``k``, or as few results as the metrics need; never more than the gallery holds."""
+    if k is not None and not isinstance(k, Integral):
+        raise ValueError(f"`k` should be an integer. Found {k!r}.")
     in_gallery = gallery_labels.bincount(minlength=int(query_labels.max()) + 1)
     most_matches = int(in_gallery[query_labels].max()) - leave_one_out
     if k is not None and k < max(most_matches, 1):

@@ -81,7 +81,7 @@ def exportable(
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, *size, generator=generator).to(next(network.parameters()))
     with torch.no_grad():
-        check_embeddings(network(images))
+        check_embeddings(network(images), len(images))
     config = getattr(network, "pretrained_cfg", None)
     known = config if isinstance(config, dict) else {}
     metadata["input_size"] = json.dumps(size)

@@ -136,11 +136,32 @@ def test_data_that_can_not_be_embedded_are_named(
         embed(model, data)
 
 
-def test_feature_maps_are_not_embeddings() -> None:
-    with pytest.raises(ValueError, match=r"`model` should return embeddings \[11, d\]. Found"):
-        embed(nn.Conv2d(1, 6, 3), (IMAGES, LABELS))
+class Returning(nn.Module):
+    def __init__(self, output: object) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, images: Tensor) -> object:
+        return self.output
 
 
-def test_batch_size_0_is_refused(model: nn.Module) -> None:
-    with pytest.raises(ValueError, match=r"`batch_size` should be at least 1. Found 0."):
-        embed(model, (IMAGES, LABELS), batch_size=0)
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        (torch.zeros(11, 6, 6, 6), r"a tensor of shape \(11, 6, 6, 6\)"),
+        (torch.zeros(10, 7), r"a tensor of shape \(10, 7\)"),
+        ({"embeddings": torch.zeros(11, 7)}, "dict"),
+    ],
+    ids=["feature maps", "too few", "dict"],
+)
+def test_what_is_no_embeddings_is_named(output: object, found: str) -> None:
+    message = rf"`model` should return its embeddings as one tensor, \[11, dim.* Found {found}\."
+    with pytest.raises(ValueError, match=message):
+        embed(Returning(output), (IMAGES, LABELS))
+
+
+@pytest.mark.parametrize("batch_size", [0, "8", 2.5, None])
+def test_a_batch_has_a_number_of_images(model: nn.Module, batch_size: object) -> None:
+    message = rf"`batch_size` should be an integer from 1 on\. Found {batch_size!r}\."
+    with pytest.raises(ValueError, match=message):
+        embed(model, (IMAGES, LABELS), batch_size=batch_size)

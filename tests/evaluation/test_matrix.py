@@ -208,6 +208,8 @@ def test_leave_one_out_of_different_images_is_refused() -> None:
 def test_k_that_would_falsify_map_at_r_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`k` should be at least 2, .* Found 1."):
         CompatibilityMatrix.from_embeddings({1.0: X}, Y, k=1)
+    with pytest.raises(ValueError, match=r"`k` should be an integer\. Found 'a'\."):
+        CompatibilityMatrix.from_embeddings({1.0: X}, Y, k="a")
 
 
 @pytest.fixture
@@ -277,6 +279,8 @@ def test_json_gives_the_same_matrix_back_from_text_and_from_a_file(
 def test_json_of_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`source` should be a matrix's JSON. Found no"):
         CompatibilityMatrix.from_json(json.dumps({"values": {}}))
+    with pytest.raises(FileNotFoundError, match=r"`source` should be .* no file 'nope\.json'\."):
+        CompatibilityMatrix.from_json("nope.json")
 
 
 def test_markdown_is_a_table_in_percent(matrix: CompatibilityMatrix) -> None:
