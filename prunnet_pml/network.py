@@ -66,7 +66,8 @@ def make_prunable(
             weights, which random scores would destroy). ``"uniform"`` draws from
             U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as the paper does. Hidden units: 10 x either.
         score_bias: Whether biases are scored and pruned too. They are under 0.1% of the parameters.
-        generator: Draws the uniform scores.
+            Without a fan-in, their uniform scores are drawn from U(-1, 1).
+        generator: Draws the uniform scores; to be left out with ``"magnitude"``.
         space_id: The id of an existing space that training goes on in; a new one by default.
         granularity: What is scored. ``"weight"``: every weight, as in the paper. ``"channel"``:
             every hidden unit, that is the channels inside of blocks, the hidden units of MLPs and
@@ -235,7 +236,7 @@ def reset_scores(
     Args:
         model: A prunable network.
         initial_scores: As in ``make_prunable``.
-        generator: Draws the uniform scores.
+        generator: As in ``make_prunable``.
     """
     score = _score_function(initial_scores, generator)
     with torch.no_grad():
@@ -258,8 +259,11 @@ def _score_function(
     initial_scores: InitialScores, generator: torch.Generator | None
 ) -> Callable[[Tensor], Tensor]:
     if initial_scores == "magnitude":
+        _refuse("initial_scores 'magnitude'", generator=generator)
         return magnitude_scores
     if initial_scores == "uniform":
+        if not isinstance(generator, torch.Generator | None):
+            raise ValueError(f"`generator` should be a torch.Generator. Found {generator!r}.")
         return partial(uniform_scores, generator=generator)
     raise ValueError(
         f"`initial_scores` should be 'magnitude' or 'uniform'. Found {initial_scores!r}."

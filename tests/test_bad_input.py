@@ -65,6 +65,16 @@ def test_a_capacity_out_of_range(model: nn.Module, function: Callable, capacity:
     assert str(caught.value) == f"`capacity` should be in (0, 1]. Found {capacity!r}."
 
 
+def test_a_capacity_and_a_network_that_changed_places(model: nn.Module) -> None:
+    """A network is not printed: it is pages long."""
+    with pytest.raises(ValueError) as caught:
+        prunnet.set_capacity(0.2, model)
+    name = type(model).__name__
+    assert str(caught.value) == f"`capacity` should be in (0, 1]. Found {name}."
+    with pytest.raises(ValueError, match=rf"`capacities` should be a sequence .* Found {name}\.$"):
+        prunnet.make_prunable(TinyEmbedder(), model)
+
+
 @pytest.mark.parametrize("capacity", BAD_CAPACITIES, ids=repr)
 def test_a_capacity_out_of_range_among_several(model: nn.Module, capacity: object) -> None:
     message = f"`capacities` should be in (0, 1]. Found {capacity!r}."
@@ -189,6 +199,27 @@ def test_unknown_initial_scores(model: nn.Module) -> None:
         prunnet.make_prunable(plain, initial_scores="random")
     with unchanged(model), pytest.raises(ValueError, match=message):
         prunnet.reset_scores(model, "random")
+
+
+@pytest.mark.parametrize(
+    ("initial_scores", "generator", "message"),
+    [
+        ("uniform", 3, r"`generator` should be a torch\.Generator\. Found 3\."),
+        (
+            "magnitude",
+            torch.Generator(),
+            r"`generator` should be left out with initial_scores 'magnitude'\. Found Generator\.",
+        ),
+    ],
+)
+def test_a_generator_that_draws_nothing(
+    model: nn.Module, initial_scores: str, generator: object, message: str
+) -> None:
+    plain = TinyEmbedder()
+    with unchanged(plain), pytest.raises(ValueError, match=message):
+        prunnet.make_prunable(plain, initial_scores=initial_scores, generator=generator)
+    with unchanged(model), pytest.raises(ValueError, match=message):
+        prunnet.reset_scores(model, initial_scores, generator)
 
 
 def test_a_lazy_network_that_has_not_run() -> None:
