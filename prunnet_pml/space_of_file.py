@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from prunnet_pml.given_network import shown
 from prunnet_pml.space import SPACE_ID
 
 _Reader = Callable[[Path], Iterable[Mapping[str, Any]]]
@@ -32,6 +33,8 @@ def read_space_id(path: str | os.PathLike[str]) -> str:
         ImportError: If ``path`` is an ONNX file and ``onnx`` is not installed.
         ValueError: If it is none of these, or holds no id or several.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"`path` should be the path of a file. Found {shown(path)}.")
     if not (file := Path(path)).is_file():
         raise FileNotFoundError(f"`path` should be a checkpoint. Found no file {file}.")
     read: _Reader = _READERS.get(file.suffix, _of_torch)

@@ -177,6 +177,8 @@ def test_files_that_hold_no_single_id(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`path` should be the path of a file\. Found None\."):
+        read_space_id(None)
     for name in ("it.pt", "it.safetensors", "it.onnx", "it.pt2"):
         with pytest.raises(FileNotFoundError, match=r"should be a checkpoint\. Found no file"):
             read_space_id(tmp_path / name)

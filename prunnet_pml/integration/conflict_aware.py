@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Literal
 
 import torch
@@ -43,7 +45,8 @@ class ConflictAware(Integrator):
             none).
 
     Raises:
-        ValueError: If ``projection`` is unknown, or ``alpha`` or ``epsilon`` negative.
+        ValueError: If ``projection`` is unknown, or ``alpha`` or ``epsilon`` is no finite
+            number from 0 on.
     """
 
     def __init__(
@@ -58,8 +61,8 @@ class ConflictAware(Integrator):
                 f"`projection` should be 'sequential' or 'last'. Found {projection!r}."
             )
         for name, value in (("alpha", alpha), ("epsilon", epsilon)):
-            if not value >= 0:
-                raise ValueError(f"`{name}` should be at least 0. Found {value!r}.")
+            if not isinstance(value, Real) or not 0 <= value < math.inf:
+                raise ValueError(f"`{name}` should be at least 0 and finite. Found {value!r}.")
         self.projection: Projection = projection
         self.alpha = alpha
         self.per_filter = per_filter

@@ -11,6 +11,8 @@ from pytorch_metric_learning.utils import common_functions as c_f
 from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import Tensor, nn
 
+from prunnet_pml.given_network import check_network
+
 
 class InfluenceLoss(BaseMetricLossFunction):
     """What an old model's classifier, frozen, loses on a new model's embeddings.
@@ -27,7 +29,7 @@ class InfluenceLoss(BaseMetricLossFunction):
         **kwargs: As of PML's ``BaseMetricLossFunction``.
 
     Raises:
-        ValueError: If ``classifier`` has no parameters.
+        ValueError: If ``classifier`` is no module, or has no parameters.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class InfluenceLoss(BaseMetricLossFunction):
         reducer: BaseReducer | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
+        check_network(classifier, "classifier")
         if next(classifier.parameters(), None) is None:
             raise ValueError(
                 "`classifier` should have class weights. Found "

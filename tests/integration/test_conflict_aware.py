@@ -190,9 +190,12 @@ def test_the_same_generator_gives_the_same_result() -> None:
     ("arguments", "message"),
     [
         ({"projection": "first"}, "`projection` should be 'sequential' or 'last'. Found 'first'"),
-        ({"alpha": -1}, "`alpha` should be at least 0. Found -1"),
-        ({"alpha": float("nan")}, "`alpha` should be at least 0. Found nan"),
-        ({"epsilon": -1e-8}, "`epsilon` should be at least 0. Found -1e-08"),
+        ({"alpha": -1}, "`alpha` should be at least 0 and finite. Found -1"),
+        ({"alpha": float("nan")}, "`alpha` should be at least 0 and finite. Found nan"),
+        ({"alpha": float("inf")}, "`alpha` should be at least 0 and finite. Found inf"),
+        ({"alpha": "a"}, "`alpha` should be at least 0 and finite. Found 'a'"),
+        ({"alpha": None}, "`alpha` should be at least 0 and finite. Found None"),
+        ({"epsilon": -1e-8}, "`epsilon` should be at least 0 and finite. Found -1e-08"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict, message: str) -> None:

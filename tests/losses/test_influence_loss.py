@@ -96,3 +96,5 @@ def test_a_classifier_without_weights_is_refused() -> None:
     message = r"`classifier` should have class weights\. Found ContrastiveLoss without parameters\."
     with pytest.raises(ValueError, match=message):
         InfluenceLoss(losses.ContrastiveLoss())
+    with pytest.raises(ValueError, match=r"`classifier` should be a network, .* Found 3\."):
+        InfluenceLoss(3)
