@@ -11,7 +11,7 @@ from test_docs import blocks, run_blocks
 from typer.testing import CliRunner
 
 from prunnet_pml.cli import app
-from prunnet_pml.cli.app import COMMANDS
+from prunnet_pml.cli.application import COMMANDS
 
 PAGE = "docs/cli.md"
 OPTIONS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,18 @@ import typer
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from typer.testing import CliRunner
 
+from prunnet_pml import cli
 from prunnet_pml.cli import app
-from prunnet_pml.cli.app import COMMANDS
+from prunnet_pml.cli.application import COMMANDS
 from prunnet_pml.cli.printing import one_line_errors
 from prunnet_pml.hub.advice import HUB_ERRORS
 
 OFFLINE = HUB_ERRORS[0]  # of the HTTP client, which is no OSError
+
+
+def test_no_exported_name_hides_a_module() -> None:
+    """As ``app`` would one of that name, so that importing the module gives the application."""
+    assert not {module.name for module in pkgutil.iter_modules(cli.__path__)} & {*cli.__all__}
 
 
 def test_help_lists_every_command() -> None:
