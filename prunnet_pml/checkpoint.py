@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from prunnet_pml.layers import SCORES, ScoredLayer
 from prunnet_pml.norms import CAPACITIES, STATISTICS, CapacityNorm, stored_capacities
 from prunnet_pml.space import Stamped
+from prunnet_pml.user_warning import warn_user
 
 _FILLED_IN = (CAPACITIES, *(f"capacity_{name}" for name in STATISTICS))
 """What a norm fills in by itself where a checkpoint lacks it."""
@@ -122,7 +122,7 @@ def _warn_of_others(model: nn.Module, then: set[float]) -> None:
             "learnt there goes stale if training goes on"
         )
     if found:
-        warnings.warn(f"`state_dict` {'. It '.join(found)}.", stacklevel=2)
+        warn_user(f"`state_dict` {'. It '.join(found)}.")
 
 
 def _multiples(model: nn.Module) -> dict[str, int]:
@@ -134,11 +134,10 @@ def _warn_of_other_multiples(model: nn.Module, then: Mapping[str, int]) -> None:
     """Says that subnetworks will keep other units than they were trained with."""
     now = _multiples(model)
     if other := sorted(name for name in now.keys() | then if now.get(name) != then.get(name)):
-        warnings.warn(
+        warn_user(
             f"`state_dict` keeps units of `{other[0]}` in multiples of {then.get(other[0], 1)}, "
             f"{_name(model)} in multiples of {now.get(other[0], 1)}: its capacities keep other "
-            "units than were trained. Make the network with the same `round_to`.",
-            stacklevel=2,
+            "units than were trained. Make the network with the same `round_to`."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from prunnet_pml.network import (
     set_capacity,
     trained_capacities,
 )
+from prunnet_pml.user_warning import warn_user
 
 
 class ConflictAwareOptimizer(torch.optim.Optimizer):
@@ -249,7 +249,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             names = {parameter: name for name, parameter in self.model.named_parameters()}
             name = names.get(found[0], "a loss parameter")
             what = f"the gradient of `{name}` at capacity {self._ran[found[1]]:g}"
-        warnings.warn(f"Step skipped: {what} is not finite.", RuntimeWarning, stacklevel=5)
+        warn_user(f"Step skipped: {what} is not finite.", RuntimeWarning)
 
 
 def _check_scores(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:

@@ -484,8 +484,11 @@ def test_a_loss_parameter_that_is_not_finite_is_reported_as_such(task: Task) -> 
         task.loss(batches(1)[0]).backward()
         if current == 1:
             task.classes.grad[0] = float("nan")
-    with pytest.warns(RuntimeWarning, match="the gradient of `a loss parameter` at capacity 1"):
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)  # wraps step()
+    message = "the gradient of `a loss parameter` at capacity 1"
+    with pytest.warns(RuntimeWarning, match=message) as caught:
         optimizer.step()
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("inner", [torch.optim.SGD, torch.optim.AdamW])

@@ -50,6 +50,7 @@ def test_untrained_capacities_start_where_prune_would_read_them(
     with pytest.warns(UserWarning, match=NEW) as warned:
         root.load_state_dict(keep(given.state_dict()), assign=assign)
     [warning] = warned
+    assert warning.filename == __file__
     told = re.search(GONE, str(warning.message))
     assert bool(told) == (keep is not without_metadata)  # there 0.3 may have been calibrated
     with pytest.warns(UserWarning, match="without norm statistics"):
