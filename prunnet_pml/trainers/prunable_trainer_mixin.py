@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from pytorch_metric_learning.trainers import BaseTrainer
 from pytorch_metric_learning.utils import common_functions as c_f
 from torch import Tensor, nn
@@ -63,8 +64,7 @@ class PrunableTrainerMixin(BaseTrainer):
             for self.iteration in progress:
                 self.forward_and_backward()
                 self.end_of_iteration_hook(self)
-                shown = {name: f"{float(loss):.5f}" for name, loss in self.losses.items()}
-                progress.set_postfix(shown, refresh=False)
+                progress.set_postfix(_in_digits(self.losses), refresh=False)
                 self.step_lr_schedulers(end_of_epoch=False)
             self.step_lr_schedulers(end_of_epoch=True)
             self.zero_losses()
@@ -155,6 +155,17 @@ class PrunableTrainerMixin(BaseTrainer):
                 "`optimizers` should agree in trained capacities, `shared` and `dense_steps`. "
                 f"Found {sorted(settings)}."
             )
+
+
+def _in_digits(losses: Mapping[str, Any]) -> dict[str, str]:
+    """Losses as the progress bar shows them; all come from the device in one copy."""
+    tensors = {name: loss.detach() for name, loss in losses.items() if isinstance(loss, Tensor)}
+    numbers = dict(losses)
+    if tensors:
+        device = next(iter(tensors.values())).device
+        values = torch.stack([tensor.reshape(()).to(device) for tensor in tensors.values()])
+        numbers.update(zip(tensors, values.tolist(), strict=True))
+    return {name: f"{number:.5f}" for name, number in numbers.items()}
 
 
 def _is_trainable(model: nn.Module) -> bool:

@@ -285,6 +285,17 @@ def test_logs_hold_the_weighted_loss_of_every_capacity_and_their_sum() -> None:
     assert [len(values) for values in history.values()] == [2] * len(NAMES)
 
 
+def test_the_progress_bar_waits_for_no_loss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU each number that is asked for is a wait until it is there."""
+
+    def refuse(loss: Tensor) -> float:
+        raise AssertionError("all losses should come in one copy")
+
+    trainer = trainer_of(common(plain_setup()), iterations_per_epoch=1)
+    trainer.end_of_iteration_hook = lambda _: monkeypatch.setattr(Tensor, "__float__", refuse)
+    trainer.train()
+
+
 def test_the_progress_bar_names_every_loss(capsys: pytest.CaptureFixture[str]) -> None:
     setup = common(plain_setup())
     expected = losses_by_hand(setup)
