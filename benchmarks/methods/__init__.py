@@ -31,7 +31,8 @@ METHODS: dict[str, Method] = {
         dense_longer, "The dense network alone, in five times the steps: what else they could buy."
     ),
     "independent-macs": Method(
-        independent_macs, "The same, each with the MACs of the channel-pruned network."
+        independent_macs,
+        "A network per size, trained on its own, with the MACs of the channel-pruned network.",
     ),
     "magnitude-pruning": Method(
         magnitude_pruning,

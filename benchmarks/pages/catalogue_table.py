@@ -44,9 +44,9 @@ def _section() -> str:
         'bundled = timm.create_model("prunnet_resnet18.glyphs", pretrained=True)   # prunable\n'
         'student = from_pretrained("prunnet_resnet18.glyphs", capacity=0.2)        # plain\n```'
         "\n\nBytes, and Recall@1 in percent of queries at each capacity in the dense network's "
-        "gallery, on letters never seen in\ntraining; * took no part in training: "
-        "norm statistics are calibrated, or in *italics* interpolated,\nwhich MobileNetV2 does not "
-        "stand.\n\n"
+        "gallery, on letters never seen in\ntraining. Capacities with a * took no part in "
+        "training: their norm statistics are calibrated, or, in *italics*,\ninterpolated, with "
+        "which MobileNetV2 finds next to nothing.\n\n"
         + "\n".join(found)
         + '\n\n`publish(name, "team/name")`, or `prunnet publish`, sends one to a repository '
         "of yours, with the dense\nnetwork for stock timm beside it, which the package leaves out. "
