@@ -160,5 +160,4 @@ def _warn_of_norms(manifest: Manifest, capacity: float) -> None:
         [capacity],
         manifest.norm_capacities if has_norms else (),
         "Load the prunable network (capacity None) and prune it with `calibration`.",
-        stacklevel=3,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterable
 
 from torch import nn
 
 from prunnet_pml.norms import CapacityNorm
+from prunnet_pml.user_warning import warn_user
 
 
 class InterpolationWarning(UserWarning):
@@ -21,7 +21,7 @@ def statistics_owners(model: nn.Module) -> set[float]:
 
 
 def warn_of_interpolation(
-    capacities: Iterable[float], owners: Collection[float], remedy: str, stacklevel: int = 1
+    capacities: Iterable[float], owners: Collection[float], remedy: str
 ) -> None:
     """Gives an ``InterpolationWarning`` if a capacity has no norm statistics of its own.
 
@@ -29,17 +29,15 @@ def warn_of_interpolation(
         capacities: Those that are read, in (0, 1].
         owners: Those below 1 that have their own; none of a network without norms.
         remedy: A sentence on what to do.
-        stacklevel: As of ``warnings.warn``, counted from who calls.
     """
     without = sorted({*capacities} - {1.0, *owners}) if owners else []
     if not without:
         return
     own = sorted(owners)
     named = ", ".join(f"{capacity:g}" for capacity in without)
-    warnings.warn(
+    warn_user(
         f"Capacities without norm statistics of their own are read with interpolated ones, which "
         f"costs recall, of some networks all of it. Found {named}, where those of "
         f"{', '.join(f'{capacity:g}' for capacity in (*own, 1.0))} are known. {remedy}",
         InterpolationWarning,
-        stacklevel=stacklevel + 1,
     )

@@ -61,7 +61,7 @@ def prune(
         calibrate(pruned, calibration, [capacity])
     else:
         remedy = "Give `calibration` a loader of training images, or calibrate the network before."
-        warn_of_interpolation([capacity], statistics_owners(model), remedy, stacklevel=2)
+        warn_of_interpolation([capacity], statistics_owners(model), remedy)
     kept = kept_units(pruned, capacity) if has_units(pruned) else None
     make_plain(pruned)
     return (apply_kept_units(pruned, kept) if kept else pruned).eval()

@@ -109,6 +109,10 @@ def _embed(
     found: list[tuple[dict[_Key, Tensor], Tensor]] = []  # by batch: embeddings by pass, and labels
     with _evaluating(model), torch.no_grad():
         for batch in tqdm(_batches(data, batch_size), "embed", disable=None, leave=False):
+            if not isinstance(batch, tuple | list) or len(batch) < 2:
+                raise ValueError(
+                    f"`data` should yield (image, label). Found {type(batch).__name__}."
+                )
             images = batch[0].to(device)
             if images.dtype == torch.uint8:
                 images = images / 255

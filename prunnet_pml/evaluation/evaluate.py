@@ -79,7 +79,7 @@ def evaluate(
     if protocol is not None:
         _check_protocol(query, gallery, k)
     remedy = "calibrate(model, loader, capacities) gives them exact ones."
-    warn_of_interpolation({*rows, *columns}, statistics_owners(model), remedy, stacklevel=2)
+    warn_of_interpolation({*rows, *columns}, statistics_owners(model), remedy)
 
     def embeddings(data: Images, wanted: Iterable[float]) -> tuple[dict[float, Tensor], Tensor]:
         return embed_capacities(

@@ -15,6 +15,7 @@ from pytorch_metric_learning.utils import common_functions as c_f
 from torch import Tensor, nn
 
 from prunnet_pml.evaluation import METRICS, CompatibilityMatrix
+from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
 from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import TRAINED_CAPACITIES, capacity
 from prunnet_pml.record_names import cell_name
@@ -86,7 +87,10 @@ class CompatibilityTester(GlobalEmbeddingSpaceTester):
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """The dense network's embeddings, as PML's; those of all capacities are kept beside."""
         parts = [trunk_model] if self.use_trunk_output else [trunk_model, embedder_model]
-        network = _EveryCapacity(nn.Sequential(*parts), self.capacities)
+        both = nn.Sequential(*parts)
+        remedy = "Name others in `capacities`, or calibrate them before."
+        warn_of_interpolation(self.capacities, statistics_owners(both), remedy)
+        network = _EveryCapacity(both, self.capacities)
         for split in splits_to_compute_embeddings:
             loader = c_f.get_eval_dataloader(
                 dataset_dict[split], self.batch_size, self.dataloader_num_workers, collate_fn

@@ -95,4 +95,4 @@ def _set_capacities(model: BaseModel, capacities: tuple[float, ...]) -> None:
         raise ValueError(f"`capacities` can be chosen of a PrunableEmbedder. Found a {found}.")
     model.predicted_capacities = capacities
     remedy = "Train with a NormCalibrationHook that names them, or prune with `calibration`."
-    warn_of_interpolation(capacities, statistics_owners(model.backbone), remedy, stacklevel=3)
+    warn_of_interpolation(capacities, statistics_owners(model.backbone), remedy)

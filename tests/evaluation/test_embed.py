@@ -123,6 +123,7 @@ def test_modes_and_capacity_are_restored_when_the_network_fails(model: nn.Module
     ("data", "message"),
     [
         (IMAGES, "`data` should be a Dataset, a DataLoader or two tensors. Found Tensor."),
+        (DataLoader([{"images": IMAGES[0]}]), r"`data` should yield \(image, label\). Found dict."),
         ((IMAGES, LABELS[:4]), "`data` should hold as many labels as images. Found 11 and 4."),
         ((IMAGES[:0], LABELS[:0]), "`data` should hold at least one image. Found none."),
         ((IMAGES, LABELS / 2), "labels should be 11 integers, one an image. Found torch.float32"),
