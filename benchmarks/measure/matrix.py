@@ -10,7 +10,6 @@ from torch import nn
 
 from prunnet_pml.evaluation import CompatibilityMatrix, embed
 from prunnet_pml.evaluation.embed import Images
-from tasks import CAPACITIES
 
 METRICS = ("recall_at_1", "mean_average_precision_at_r")
 
@@ -26,7 +25,6 @@ def compare(family: Mapping[float, nn.Module], test: Images) -> dict[str, Any]:
         embeddings[capacity], labels = embed(network, test)
     matrix = CompatibilityMatrix.from_embeddings(embeddings, labels)
     document = json.loads(matrix.to_json())
-    document["trained_capacities"] = [c for c in CAPACITIES if c in family]
     document["values"] = {
         metric: [[round(value, 5) for value in row] for row in document["values"][metric]]
         for metric in METRICS
