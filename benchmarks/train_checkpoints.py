@@ -95,7 +95,6 @@ def train(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
     optimizer = prunnet.ConflictAwareOptimizer(
         torch.optim.AdamW(groups(model, loss_func, recipe), weight_decay=recipe.weight_decay),
         model,
-        prunnet.ConflictAware(per_filter=recipe.per_filter),
         seed=recipe.seed,
     )
     schedule = one_cycle(optimizer, recipe)

@@ -356,9 +356,16 @@ def test_conflict_aware_integration_is_the_default(task: Task) -> None:
 
 @pytest.mark.parametrize(
     ("name", "per_filter"),
-    [("resnet18", True), ("resnext50_32x4d", True), ("mobilenetv2_100", False)],
+    [
+        ("resnet18", True),
+        ("resnext50_32x4d", True),
+        ("convnext_atto", True),
+        ("mobilenetv2_100", False),
+    ],
 )
-def test_a_depthwise_network_is_integrated_by_whole_tensors(name: str, per_filter: bool) -> None:
+def test_filters_of_nine_numbers_are_integrated_by_whole_tensors(
+    name: str, per_filter: bool
+) -> None:
     with torch.device("meta"):
         model = prunnet.make_prunable(timm.create_model(name, num_classes=4))
     optimizer = ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)
