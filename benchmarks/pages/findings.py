@@ -81,6 +81,17 @@ def _pruning(methods: Methods) -> str:
     )
 
 
+def _kept(methods: Methods) -> str:
+    if "prunnet-default" not in methods:
+        return ""
+    runs = methods["prunnet-default"]
+    at_20, dense = runs.mean(0.2, 1.0), runs.mean(1.0, 1.0)
+    return (
+        f"**What a small size loses.** In the dense gallery 20% finds {at_20:.1f}, "
+        f"{at_20 / dense:.3f} of what the dense network\n  finds itself ({_seeds(runs)})."
+    )
+
+
 def _recipe(methods: Methods) -> str:
     names = ("prunnet-published", "joint", "prunnet-default")
     if not (found := _compared(methods, *names)):
@@ -176,7 +187,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _floor, _norms, _exact, _pruning, _recipe, _contrast, _channel, _teacher, _cost, _longer,
+    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _channel, _teacher, _cost, _longer,
     _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""
