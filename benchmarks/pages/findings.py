@@ -112,6 +112,17 @@ def _contrast(methods: Methods) -> str:
     )
 
 
+def _conflicts(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", "projection=none")):
+        return ""
+    ours, summed = ([f"{runs.mean(c, 1.0):.1f}" for c in (1.0, 0.2)] for runs in found)
+    return (
+        f"**What it is worth to take out conflicts.** The dense network and 20% of it find "
+        f"{ours[0]} and {ours[1]};\n  with the plain sum of all gradients {summed[0]} and "
+        f"{summed[1]} ({_seeds(found[0])})."
+    )
+
+
 def _channel(methods: Methods) -> str:
     if "prunnet-channel" not in methods:
         return ""
@@ -187,7 +198,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _channel, _teacher, _cost, _longer,
+    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _conflicts, _channel, _teacher, _cost, _longer,
     _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""
