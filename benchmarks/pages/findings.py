@@ -198,7 +198,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _conflicts, _channel, _teacher, _cost, _longer,
-    _place,
+    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _conflicts, _channel, _teacher,
+    _cost, _longer, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""
