@@ -25,7 +25,10 @@ def check_network(network: object, name: str = "model") -> None:
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
-    """The network inside of wrappers: DDP's, DataParallel's and that of ``torch.compile``."""
+    """The network inside of wrappers: DDP's, DataParallel's and that of ``torch.compile``.
+
+    (timm's ``unwrap_model`` takes any attribute named ``module`` for what is wrapped.)
+    """
     while True:
         inner = getattr(network, "_orig_mod", None)  # of a compiled one
         if isinstance(network, DistributedDataParallel | DataParallel):

@@ -10,7 +10,6 @@ the one its figures were measured with.)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from numbers import Real
 
@@ -21,10 +20,6 @@ from prunnet_pml.given_network import shown
 
 _HISTOGRAM_FROM = 1 << 14
 """Number of scores from which selecting by histogram is faster than sorting."""
-
-
-_MAGNITUDE = 0.1
-"""Root mean square of scores that start from magnitudes."""
 
 
 def check_capacity(capacity: object, name: str = "capacity") -> float:
@@ -132,23 +127,3 @@ def _select_by_histogram(magnitudes: Tensor, ranks: Sequence[int]) -> list[Tenso
         members.partition(rank - below - 1)
         selected.append(torch.tensor(members[rank - below - 1]).view(torch.float32))
     return selected
-
-
-def uniform_scores(weight: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Scores from U(-1/sqrt(fan_in), 1/sqrt(fan_in)): the paper's choice, to train from scratch.
-
-    A tensor of one dimension, a bias, has no fan-in: its scores are from U(-1, 1).
-    """
-    bound = 1 / math.sqrt(max(1, weight[0].numel())) if weight.dim() > 1 else 1.0
-    return torch.empty_like(weight).uniform_(-bound, bound, generator=generator)
-
-
-def magnitude_scores(weight: Tensor) -> Tensor:
-    """Scores that rank as the weights' magnitudes do, with a root mean square of 0.1.
-
-    A pretrained network then starts as its own magnitude-pruned self; random scores would destroy
-    it. How small they are says how fast training can change the ranks.
-    """
-    magnitude = weight.detach().abs()
-    scale = magnitude.square().mean().sqrt() / _MAGNITUDE
-    return torch.where(scale > 0, magnitude / scale, torch.full_like(magnitude, _MAGNITUDE))

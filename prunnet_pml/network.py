@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Literal
 
 import torch
@@ -13,23 +12,18 @@ from torch import Tensor, nn
 from prunnet_pml.checkpoint import Prunable
 from prunnet_pml.class_exchange import Exchanged, exchange_class
 from prunnet_pml.given_network import check_network
+from prunnet_pml.initial_scores import InitialScores, score_function
 from prunnet_pml.layers import SCORES, ScoredLayer, add_scores
-from prunnet_pml.masks import (
-    check_capacities,
-    check_capacity,
-    magnitude_scores,
-    uniform_scores,
-)
+from prunnet_pml.masks import check_capacities, check_capacity
 from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
 from prunnet_pml.selection import layers_to_score
-from prunnet_pml.space import check_space_id, new_space_id, roots, stamp
+from prunnet_pml.space import check_space_id, new_space_id, stamp
 from prunnet_pml.units.groups import HiddenUnits
 from prunnet_pml.units.scoring import score_units, search_units, trained_with_units
 
 TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
 """The capacities that the paper trains, beside the dense network."""
 
-InitialScores = Literal["magnitude", "uniform"]
 Granularity = Literal["weight", "channel"]
 
 
@@ -94,7 +88,7 @@ def make_prunable(
         network = type(model).__name__.removeprefix(Prunable.__name__)
         raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
     space = new_space_id() if space_id is None else check_space_id(space_id)
-    score = _score_function(initial_scores, generator)
+    score = score_function(initial_scores, generator)
     layers = layers_to_score(model, filter_fn)
     if granularity == "weight":
         _refuse("granularity 'weight'", round_to=round_to, example_input=example_input, units=units)
@@ -186,22 +180,6 @@ def scored_layers(model: nn.Module) -> dict[str, ScoredLayer]:
     return layers
 
 
-def check_norms(model: nn.Module) -> None:
-    """Refuses a prunable network whose norms were replaced by others, without sets of statistics.
-
-    Raises:
-        ValueError: If there is such a norm.
-    """
-    for root in roots(model):
-        for name, module in root.named_modules():
-            if owns_statistics(module) and not isinstance(module, CapacityNorm):
-                raise ValueError(
-                    "`model` should have norm statistics for every capacity. Found "
-                    f"`{name}`, a {type(module).__name__} that came after make_prunable: add norms,"
-                    " or convert them (to SyncBatchNorm, say), before."
-                )
-
-
 def score_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The scores of a prunable network: for a parameter group of their own, say."""
     return [
@@ -238,7 +216,7 @@ def reset_scores(
         initial_scores: As in ``make_prunable``.
         generator: As in ``make_prunable``.
     """
-    score = _score_function(initial_scores, generator)
+    score = score_function(initial_scores, generator)
     with torch.no_grad():
         for layer in scored_layers(model).values():
             for name, scores_name in SCORES.items():
@@ -253,18 +231,3 @@ def _refuse(beside: str, **arguments: object) -> None:
         if value is not None:
             found = value if isinstance(value, int) else type(value).__name__
             raise ValueError(f"`{name}` should be left out with {beside}. Found {found}.")
-
-
-def _score_function(
-    initial_scores: InitialScores, generator: torch.Generator | None
-) -> Callable[[Tensor], Tensor]:
-    if initial_scores == "magnitude":
-        _refuse("initial_scores 'magnitude'", generator=generator)
-        return magnitude_scores
-    if initial_scores == "uniform":
-        if not isinstance(generator, torch.Generator | None):
-            raise ValueError(f"`generator` should be a torch.Generator. Found {generator!r}.")
-        return partial(uniform_scores, generator=generator)
-    raise ValueError(
-        f"`initial_scores` should be 'magnitude' or 'uniform'. Found {initial_scores!r}."
-    )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from prunnet_pml.class_exchange import Exchanged, exchange_class, restore_class
+from prunnet_pml.space import roots
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 CAPACITIES = "norm_capacities"
@@ -164,6 +165,22 @@ def stored_capacities(units: Tensor) -> list[float]:
 def owns_statistics(module: nn.Module) -> bool:
     """Whether a module is a norm with running statistics (batch norm of any subclass)."""
     return isinstance(module, _NormBase) and module._buffers.get("running_mean") is not None
+
+
+def check_norms(model: nn.Module) -> None:
+    """Refuses a prunable network whose norms were replaced by others, without sets of statistics.
+
+    Raises:
+        ValueError: If there is such a norm.
+    """
+    for root in roots(model):
+        for name, module in root.named_modules():
+            if owns_statistics(module) and not isinstance(module, CapacityNorm):
+                raise ValueError(
+                    "`model` should have norm statistics for every capacity. Found "
+                    f"`{name}`, a {type(module).__name__} that came after make_prunable: add norms,"
+                    " or convert them (to SyncBatchNorm, say), before."
+                )
 
 
 def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:

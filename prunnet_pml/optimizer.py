@@ -12,13 +12,13 @@ from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import Integrator, as_integrator, default_integrator
 from prunnet_pml.network import (
-    check_norms,
     score_parameters,
     scored_layers,
     scored_parameters,
     set_capacity,
     trained_capacities,
 )
+from prunnet_pml.norms import check_norms
 from prunnet_pml.user_warning import warn_user
 
 

@@ -13,7 +13,8 @@ from prunnet_pml.calibration import calibrate
 from prunnet_pml.given_network import unwrapped
 from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
 from prunnet_pml.masks import check_capacity
-from prunnet_pml.network import check_norms, scored_layers, set_capacity
+from prunnet_pml.network import scored_layers, set_capacity
+from prunnet_pml.norms import check_norms
 from prunnet_pml.plain import make_plain
 from prunnet_pml.units.kept import apply_kept_units, kept_units
 from prunnet_pml.units.scoring import has_units

@@ -25,11 +25,11 @@ from timm.models import (
 )
 from torch import nn
 
+from prunnet_pml.initial_scores import InitialScores
 from prunnet_pml.masks import check_capacities, check_capacity
 from prunnet_pml.network import (
     TRAINED_CAPACITIES,
     Granularity,
-    InitialScores,
     make_prunable,
     set_capacity,
 )

@@ -10,8 +10,9 @@ import torch
 from golden_files import golden
 from torch import Tensor, nn
 
+from prunnet_pml.initial_scores import magnitude_scores
 from prunnet_pml.layers import SCORES, ScoredLayer, add_scores, remove_scores
-from prunnet_pml.masks import magnitude_scores, mask, thresholds
+from prunnet_pml.masks import mask, thresholds
 
 LAYERS = {
     "lconv": lambda: nn.Conv2d(4, 6, 3, stride=2, padding=1),

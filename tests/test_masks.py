@@ -11,11 +11,9 @@ from torch import Tensor
 from prunnet_pml.masks import (
     check_capacities,
     check_capacity,
-    magnitude_scores,
     mask,
     threshold_rank,
     thresholds,
-    uniform_scores,
 )
 
 CAPACITIES = (0.05, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -113,21 +111,3 @@ def test_a_list_of_capacities_is_checked(capacities: object, message: str) -> No
 
 def test_capacities_come_largest_first() -> None:
     assert check_capacities([0.2, np.float32(0.5), 0.8]) == (0.8, 0.5, 0.2)
-
-
-def test_uniform_scores_stay_inside_their_bound() -> None:
-    scores = uniform_scores(torch.empty(64, 16, 3, 3))
-    assert scores.abs().max() <= 1 / 12
-    assert scores.abs().max() > 0.98 / 12
-    assert scores.mean().abs() < 0.003
-
-
-def test_magnitude_scores_rank_as_the_weights_do() -> None:
-    weight = torch.randn(32, 8, 3, 3) * 1e-3
-    scores = magnitude_scores(weight)
-    assert torch.equal(scores.flatten().argsort(), weight.abs().flatten().argsort())
-    assert scores.square().mean().item() == pytest.approx(0.01, rel=1e-5)
-
-
-def test_magnitude_scores_of_zero_weights_are_finite() -> None:
-    assert torch.equal(magnitude_scores(torch.zeros(4, 3)), torch.full((4, 3), 0.1))

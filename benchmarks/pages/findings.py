@@ -30,6 +30,11 @@ def _at_20(methods: Methods, *names: str) -> list[float]:
     return [runs.mean(0.2, 1.0) for runs in _compared(methods, *names)]
 
 
+def _dense_and_20(runs: Runs) -> str:
+    """What the dense network and 20% of it find in the dense gallery."""
+    return " and ".join(f"{runs.mean(capacity, 1.0):.1f}" for capacity in (1.0, 0.2))
+
+
 def _seeds(runs: Runs) -> str:
     count = len(runs.seeds)
     return f"{count} {'seed' if count == 1 else 'seeds'}"
@@ -58,9 +63,7 @@ def _norms(methods: Methods) -> str:
 def _exact(methods: Methods) -> str:
     if not (found := _compared(methods, "prunnet-default", "norm-statistics=own")):
         return ""
-    exact, running = (
-        " and ".join(f"{runs.mean(c, 1.0):.1f}" for c in (1.0, 0.2)) for runs in found
-    )
+    exact, running = map(_dense_and_20, found)
     at_30, interpolated = (f"{runs.mean(0.3, 1.0):.1f}" for runs in found)
     neighbours = " and ".join(f"{found[0].mean(c, 1.0):.1f}" for c in (0.2, 0.4))
     return (
@@ -115,11 +118,10 @@ def _contrast(methods: Methods) -> str:
 def _conflicts(methods: Methods) -> str:
     if not (found := _compared(methods, "prunnet-default", "projection=none")):
         return ""
-    ours, summed = ([f"{runs.mean(c, 1.0):.1f}" for c in (1.0, 0.2)] for runs in found)
+    ours, summed = map(_dense_and_20, found)
     return (
-        f"**What it is worth to take out conflicts.** The dense network and 20% of it find "
-        f"{ours[0]} and {ours[1]};\n  with the plain sum of all gradients {summed[0]} and "
-        f"{summed[1]} ({_seeds(found[0])})."
+        "**What it is worth to take out conflicts.** The dense network and 20% of it find "
+        f"{ours};\n  with the plain sum of all gradients {summed} ({_seeds(found[0])})."
     )
 
 

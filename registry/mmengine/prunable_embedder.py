@@ -8,10 +8,10 @@ from typing import Any, Literal
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from prunnet_pml.initial_scores import InitialScores
 from prunnet_pml.network import (
     TRAINED_CAPACITIES,
     Granularity,
-    InitialScores,
     capacity,
     is_prunable,
     make_prunable,
