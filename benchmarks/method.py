@@ -18,6 +18,7 @@ import torch
 
 import results
 from measure import TrainingBook, compare, describe_members
+from measure.clock import device_name
 from methods import METHODS, VARIANTS
 from prunnet_pml.demo.recipe import Recipe
 from study_files import name_of_run, recipe_of
@@ -32,6 +33,7 @@ def run(name: str, task: Task, book: TrainingBook) -> dict[str, object]:
     return {
         "method": name,
         "recipe": recipe_of(name, task),
+        "device": device_name(task.device),
         "trainings": book.costs,
         "members": describe_members(family, task.example(LATENCY_BATCH)),
         "matrix": compare(family, task.test),
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="such as cuda")
     parser.add_argument("--weights", type=Path, help="pretrained weights of glyphs-mobilenet")
     parser.add_argument("--store", type=Path, help="where to keep trainings; nowhere by default")
     parser.add_argument("--results", type=Path, help="in place of benchmarks/results")
@@ -56,7 +59,9 @@ def main() -> None:
             print(f"{name:42} {method.summary}")
         return
     torch.set_num_threads(arguments.threads)
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU that has it; a CPU takes no notice
     task = TASKS[arguments.data](arguments.steps, arguments.seed, arguments.weights)
+    task.device = torch.device(arguments.device)
     document = run(arguments.method, task, TrainingBook(task, arguments.store))
     if arguments.results is not None:
         results.FOLDER = arguments.results

@@ -2,23 +2,24 @@
 
     python benchmarks/step.py                    # writes benchmarks/results/step.json
     python benchmarks/step.py --networks resnet18 --pairs 3
+    python benchmarks/step.py --device cuda      # writes benchmarks/results/step_gpu.json
 
 Time: pairs of (five dense steps, one prunable step) in one process on one thread, the two in turn;
 the median of the pairs' ratios. Peak memory: of a process that does nothing else, three steps, in
 units of the dense process's peak and of one set of gradients (one gradient for everything that is
-trained).
+trained). On a GPU: batches that fill it, and the peak of what is allocated there.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import re
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,19 +29,25 @@ from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
 from tqdm import tqdm
 
 import prunnet_pml as prunnet
+from measure.clock import device_name, seconds
 from results import read_results, write_results
 
-SETTINGS = {"resnet18": (32, 128), "resnet50": (32, 128), "vit_small_patch16_224": (8, 224)}
+CPU = torch.device("cpu")
+SETTINGS = {
+    "cpu": {"resnet18": (32, 128), "resnet50": (32, 128), "vit_small_patch16_224": (8, 224)},
+    "cuda": {"resnet18": (256, 224), "resnet50": (128, 224), "vit_small_patch16_224": (128, 224)},
+}
+"""Batch and pixels, by device and network."""
 CLASSES, DIM = 100, 128
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 """Gives freed tensors back at once, so that a peak is what is needed and not fragmentation."""
 
 
-def dense_steps(name: str, count: int) -> Callable[[], None]:
+def dense_steps(name: str, count: int, device: torch.device = CPU) -> Callable[[], None]:
     """A function that takes ``count`` training steps of the dense network."""
-    images, labels = _batch(name)
-    model = timm.create_model(name, num_classes=DIM)
-    loss_func = NormalizedSoftmaxLoss(CLASSES, DIM)
+    images, labels = _batch(name, device)
+    model = timm.create_model(name, num_classes=DIM).to(device)
+    loss_func = NormalizedSoftmaxLoss(CLASSES, DIM).to(device)
     optimizer = _sgd(model, loss_func)
 
     def run() -> None:
@@ -52,11 +59,11 @@ def dense_steps(name: str, count: int) -> Callable[[], None]:
     return run
 
 
-def prunable_step(name: str) -> Callable[[], None]:
+def prunable_step(name: str, device: torch.device = CPU) -> Callable[[], None]:
     """A function that takes one training step of all capacities."""
-    images, labels = _batch(name)
-    model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM))
-    loss_func = prunnet.CompatibleLoss(NormalizedSoftmaxLoss(CLASSES, DIM), model)
+    images, labels = _batch(name, device)
+    model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM)).to(device)
+    loss_func = prunnet.CompatibleLoss(NormalizedSoftmaxLoss(CLASSES, DIM), model).to(device)
     optimizer = prunnet.ConflictAwareOptimizer(_sgd(model, loss_func), model)
 
     def run() -> None:
@@ -67,9 +74,10 @@ def prunable_step(name: str) -> Callable[[], None]:
     return run
 
 
-def _batch(name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    size, pixels = SETTINGS[name]
-    return torch.randn(size, 3, pixels, pixels), torch.randint(0, CLASSES, (size,))
+def _batch(name: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    size, pixels = SETTINGS[device.type][name]
+    images, labels = torch.randn(size, 3, pixels, pixels), torch.randint(0, CLASSES, (size,))
+    return images.to(device), labels.to(device)
 
 
 def _sgd(*modules: torch.nn.Module) -> torch.optim.Optimizer:
@@ -77,35 +85,38 @@ def _sgd(*modules: torch.nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
 
 
-def measure_time(name: str, pairs: int) -> dict[str, float]:
-    """Seconds of processor time, which a busy machine disturbs less than the clock's."""
-    dense, prunable = dense_steps(name, 5), prunable_step(name)
-    seconds: dict[str, list[float]] = {"dense": [], "prunable": []}
+def measure_time(name: str, pairs: int, device: torch.device) -> dict[str, float]:
+    """Seconds of five dense steps and of a prunable one, in turn."""
+    dense, prunable = dense_steps(name, 5, device), prunable_step(name, device)
+    taken: dict[str, list[float]] = {"dense": [], "prunable": []}
     for i in tqdm(range(pairs + 1), desc=name, disable=None):
         for key, run in (("dense", dense), ("prunable", prunable)):
-            start = time.process_time()
+            start = seconds(device)
             run()
             if i:  # the first pair warms up
-                seconds[key].append(time.process_time() - start)
-    ratios = [p / d for p, d in zip(seconds["prunable"], seconds["dense"], strict=True)]
+                taken[key].append(seconds(device) - start)
+    ratios = [p / d for p, d in zip(taken["prunable"], taken["dense"], strict=True)]
     return {
-        "five_dense_steps_s": statistics.median(seconds["dense"]),
-        "prunable_step_s": statistics.median(seconds["prunable"]),
+        "five_dense_steps_s": statistics.median(taken["dense"]),
+        "prunable_step_s": statistics.median(taken["prunable"]),
         "ratio": statistics.median(ratios),
         "ratio_min": min(ratios),
         "ratio_max": max(ratios),
     }
 
 
-def measure_memory(name: str) -> dict[str, float]:
-    """Peak resident memory of a process of its own, in MiB."""
+def measure_memory(name: str, device: torch.device) -> dict[str, float]:
+    """Peak memory in MiB: resident, of a process of its own, or allocated on a GPU."""
     peaks = {}
     for kind in ("dense", "prunable"):
-        command = [sys.executable, __file__, "--networks", name, "--memory-of", kind]
-        output = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ | ALLOCATOR
-        ).stdout
-        peaks[kind] = json.loads(output)
+        if device.type == "cpu":
+            command = [sys.executable, __file__, "--networks", name, "--memory-of", kind]
+            output = subprocess.run(
+                command, capture_output=True, text=True, check=True, env=os.environ | ALLOCATOR
+            ).stdout
+            peaks[kind] = json.loads(output)
+        else:
+            peaks[kind] = _memory_of(name, kind, device)
     gradients = peaks["prunable"]["gradients_mib"]
     allowed = 1.1 * (peaks["dense"]["peak_mib"] + 5 * gradients)
     return {
@@ -118,11 +129,15 @@ def measure_memory(name: str) -> dict[str, float]:
     }
 
 
-def _memory_of(name: str, kind: str) -> dict[str, float]:
-    run = dense_steps(name, 1) if kind == "dense" else prunable_step(name)
+def _memory_of(name: str, kind: str, device: torch.device = CPU) -> dict[str, float]:
+    if device.type != "cpu":
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats(device)
+    run = dense_steps(name, 1, device) if kind == "dense" else prunable_step(name, device)
     for _ in range(3):
         run()
-    peak = _peak_mib()
+    on_gpu = device.type != "cpu"
+    peak = torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else _peak_mib()
     model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM))
     trained = sum(parameter.numel() * 4 for parameter in model.parameters())
     return {"peak_mib": peak, "gradients_mib": trained / 2**20}
@@ -136,22 +151,29 @@ def _peak_mib() -> float:
 
 def main() -> None:
     """Measures and writes the JSON."""
+    names = list(SETTINGS["cpu"])
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument("--networks", nargs="+", default=names, choices=names)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--device", default="cpu", choices=SETTINGS)
     parser.add_argument("--memory-of", choices=("dense", "prunable"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    device = torch.device(arguments.device)
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU that has it; a CPU takes no notice
     torch.manual_seed(0)
     if arguments.memory_of:
         print(json.dumps(_memory_of(arguments.networks[0], arguments.memory_of)))
         return
-    networks = read_results("step").get("networks", {})
+    results = "step" if device.type == "cpu" else "step_gpu"
+    networks = read_results(results).get("networks", {})
     for name in arguments.networks:
-        batch, pixels = SETTINGS[name]
+        batch, pixels = SETTINGS[device.type][name]
         settings = {"batch": batch, "pixels": pixels, "pairs": arguments.pairs}
-        networks[name] = settings | measure_time(name, arguments.pairs) | measure_memory(name)
-        write_results("step", {"target_ratio": 1.1, "networks": networks})
+        found = measure_time(name, arguments.pairs, device) | measure_memory(name, device)
+        networks[name] = settings | found
+        document = {"device": device_name(device), "target_ratio": 1.1, "networks": networks}
+        write_results(results, document)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     python benchmarks/study.py --data glyphs fashion-mnist --seeds 0 1 2 --jobs 2
     python benchmarks/study.py --methods sfsc prunnet-channel --steps 600
     python benchmarks/study.py --methods variants channel-variants   # one factor changed at a time
+    python benchmarks/study.py --data glyphs-resnet18 glyphs-vit --device cuda --jobs 8
 
 It goes on where it stopped: a result of the same recipe is not made again, and trainings are kept
 in ``--store`` until you delete it. A recipe is data and settings: who changes how a method works
@@ -73,6 +74,7 @@ def _run(run: tuple[str, str, int], arguments: argparse.Namespace) -> str:
     command = [sys.executable, str(Path(__file__).parent / "method.py"), method]
     command += ["--data", data, "--seed", str(seed), "--steps", str(arguments.steps)]
     command += ["--store", str(arguments.store), "--results", str(results.FOLDER)]
+    command += ["--device", arguments.device]
     if arguments.weights is not None:
         command += ["--weights", str(arguments.weights)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -104,6 +106,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    parser.add_argument("--device", default="cpu", help="such as cuda")
     parser.add_argument("--weights", type=Path, help="pretrained weights of glyphs-mobilenet")
     parser.add_argument("--store", type=Path, default=STORE)
     parser.add_argument("--results", type=Path, default=results.FOLDER)

@@ -123,7 +123,7 @@ def set_capacity(model: nn.Module, capacity: float) -> None:
         ValueError: If ``capacity`` is not in (0, 1], or there is no scored layer in ``model``.
     """
     capacity = check_capacity(capacity)
-    scored_layers(model)
+    _first_scored_layer(model)
     for module in model.modules():
         if isinstance(module, ScoredLayer | CapacityNorm):
             module.set_capacity(capacity)
@@ -146,12 +146,12 @@ def capacity(model: nn.Module, value: float) -> Iterator[None]:
 
 def get_capacity(model: nn.Module) -> float:
     """The capacity that a prunable network computes at now."""
-    return next(iter(scored_layers(model).values())).capacity
+    return _first_scored_layer(model).capacity
 
 
 def trained_capacities(model: nn.Module) -> tuple[float, ...]:
     """The capacities below 1 that take part in training, largest first."""
-    return next(iter(scored_layers(model).values())).trained_capacities
+    return _first_scored_layer(model).trained_capacities
 
 
 def is_prunable(model: nn.Module) -> bool:
@@ -170,14 +170,20 @@ def scored_layers(model: nn.Module) -> dict[str, ScoredLayer]:
     Raises:
         ValueError: If there is none.
     """
+    _first_scored_layer(model)
+    return {name: m for name, m in model.named_modules() if isinstance(m, ScoredLayer)}
+
+
+def _first_scored_layer(model: nn.Module) -> ScoredLayer:
+    """One of the scored layers, which agree on capacities; found without a walk through them all."""
     check_network(model)
-    layers = {name: m for name, m in model.named_modules() if isinstance(m, ScoredLayer)}
-    if not layers:
-        raise ValueError(
-            "`model` should be a prunable network, see make_prunable. "
-            f"Found {type(model).__name__} without scored layers."
-        )
-    return layers
+    for module in model.modules():
+        if isinstance(module, ScoredLayer):
+            return module
+    raise ValueError(
+        "`model` should be a prunable network, see make_prunable. "
+        f"Found {type(model).__name__} without scored layers."
+    )
 
 
 def score_parameters(model: nn.Module) -> list[nn.Parameter]:

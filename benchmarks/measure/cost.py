@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from measure.clock import seconds as now
 from tasks import Task
 
 STEPS = 5
@@ -22,17 +22,17 @@ def measured(run: Callable[[], None], task: Task) -> dict[str, Any]:
     """Runs a training.
 
     Returns:
-        ``seconds`` of processor time, which other processes disturb less than the clock's;
-        ``dense_step_s``, the median of a plain network's steps before and after; ``peak_mib``, the
-        process's peak memory while it ran, and ``start_mib``, what it held before.
+        ``seconds``, see :func:`measure.clock.seconds`; ``dense_step_s``, the median of a plain
+        network's steps before and after; ``peak_mib``, the process's peak memory while it ran, on
+        the task's device, and ``start_mib``, what it held before.
     """
     with torch.random.fork_rng():
         steps = _dense_steps(task)
-    start_mib = _forget_peak()
-    start = time.process_time()
+    start_mib = _forget_peak(task.device)
+    start = now(task.device)
     run()
-    seconds = time.process_time() - start
-    peak_mib = _memory("VmHWM")
+    seconds = now(task.device) - start
+    peak_mib = _peak(task.device)
     with torch.random.fork_rng():
         steps += _dense_steps(task)
     return {
@@ -49,22 +49,31 @@ def _dense_steps(task: Task) -> list[float]:
     network, loss_func = task.network(), task.loss()
     optimizer = task.optimizer(network, loss_func)
     images = task.example(task.recipe.batch_size)
-    labels = task.train.labels[: len(images)]
+    labels = task.train.labels[: len(images)].to(task.device)
     seconds = []
     for _ in range(2 + STEPS):
-        start = time.process_time()
+        start = now(task.device)
         optimizer.zero_grad()
         loss_func(network(images), labels).backward()
         optimizer.step()
-        seconds.append(time.process_time() - start)
+        seconds.append(now(task.device) - start)
     return seconds[2:]
 
 
-def _forget_peak() -> float:
+def _forget_peak(device: torch.device) -> float:
     """Lets the peak start anew from what is held now, and returns that in MiB."""
+    if device.type != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device) / 2**20
     with contextlib.suppress(OSError):  # the peak then counts from the start of the process
         Path("/proc/self/clear_refs").write_text("5")
     return _memory("VmRSS")
+
+
+def _peak(device: torch.device) -> float:
+    if device.type != "cpu":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return _memory("VmHWM")
 
 
 def _memory(name: str) -> float:

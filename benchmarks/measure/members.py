@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from measure.clock import seconds as now
 from prunnet_pml.budgets.counting import count_macs, count_parameters
 
 BATCH, ROUNDS = 32, 15
@@ -33,9 +33,9 @@ def describe_members(
     seconds: dict[float, list[float]] = {capacity: [] for capacity in family}
     for _ in range(ROUNDS + 2):
         for capacity, network in family.items():
-            start = time.process_time()
+            start = now(images.device)
             network(images)
-            seconds[capacity].append(time.process_time() - start)
+            seconds[capacity].append(now(images.device) - start)
     timed = {capacity: found[2:] for capacity, found in seconds.items()}  # without the warm-up
     return {
         f"{capacity:g}": {

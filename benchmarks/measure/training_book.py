@@ -20,7 +20,8 @@ from tasks import Task
 class TrainingBook:
     """Runs trainings and measures them; those that it has in its folder it reads instead.
 
-    A training is the same if the task, its title and settings, and the library's source are. So an
+    A training is the same if the task, its title and settings, the kind of device, and the
+    library's source are. So an
     interrupted method goes on behind its last training, and the methods that begin with a dense
     network train it once. What a training cost is kept with it.
 
@@ -54,7 +55,7 @@ class TrainingBook:
         kept = nn.ModuleDict(modules)
         file = self._file(title, settings or {})
         if file is not None and file.exists():
-            found = torch.load(file, weights_only=True)
+            found = torch.load(file, weights_only=True, map_location=self.task.device)
             kept.load_state_dict(found["state"])
             cost = found["cost"]
         else:
@@ -67,7 +68,8 @@ class TrainingBook:
     def _file(self, title: str, settings: Mapping[str, Any]) -> Path | None:
         if self.folder is None:
             return None
-        key = [self.task.describe(), title, dict(settings), _source()]
+        device = self.task.device.type
+        key = [self.task.describe(), device, title, dict(settings), _source()]
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         return self.folder / f"{digest[:24]}.pt"
 

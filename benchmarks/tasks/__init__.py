@@ -10,8 +10,9 @@ from prunnet_pml.datasets import Glyphs
 from prunnet_pml.demo.recipe import Recipe
 from tasks.clothes import Clothes
 from tasks.mobilenet import MobileNetTask
-from tasks.resnet import ResNetTask
+from tasks.resnet import ResNet18Task, ResNetTask
 from tasks.task import CAPACITIES, MEASURED, Task
+from tasks.vit import ViTTask
 
 
 def _glyphs(steps: int, seed: int, _: Path | None) -> Task:
@@ -26,12 +27,32 @@ def _fashion_mnist(steps: int, seed: int, _: Path | None) -> Task:
     return ResNetTask("fashion-mnist", Clothes, Recipe(steps=steps, seed=seed, image_size=28))
 
 
+def _glyphs_resnet18(steps: int, seed: int, _: Path | None) -> Task:
+    recipe = Recipe(steps=steps, seed=seed, widths=(64, 128, 256, 512), learning_rate=3e-3)
+    return ResNet18Task("glyphs", Glyphs, recipe)
+
+
+def _glyphs_vit(steps: int, seed: int, _: Path | None) -> Task:
+    return ViTTask(Recipe(steps=steps, seed=seed, learning_rate=1e-3))
+
+
 TASKS: dict[str, Callable[[int, int, Path | None], Task]] = {
     "glyphs": _glyphs,
     "glyphs-longer": _glyphs_longer,  # in five times the steps
     "fashion-mnist": _fashion_mnist,
     "glyphs-mobilenet": MobileNetTask,
+    "glyphs-resnet18": _glyphs_resnet18,  # of full width: for a GPU
+    "glyphs-vit": _glyphs_vit,  # for a GPU
 }
 """Every task by name: made from steps, seed and the file of pretrained weights, if it has any."""
 
-__all__ = ["CAPACITIES", "MEASURED", "TASKS", "MobileNetTask", "ResNetTask", "Task"]
+__all__ = [
+    "CAPACITIES",
+    "MEASURED",
+    "TASKS",
+    "MobileNetTask",
+    "ResNet18Task",
+    "ResNetTask",
+    "Task",
+    "ViTTask",
+]

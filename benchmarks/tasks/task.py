@@ -32,10 +32,13 @@ class Task(ABC):
 
     Attributes:
         recipe: As given.
+        device: Where networks are trained and measured, the CPU until it is set. Images are drawn
+            and distorted on the CPU, so that every device sees the same.
     """
 
     def __init__(self, data: Callable[..., Glyphs], recipe: Recipe) -> None:
         self.data, self.recipe = data, recipe
+        self.device = torch.device("cpu")
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -74,24 +77,26 @@ class Task(ABC):
         Networks of different widths start from different seeds, as separate trainings do.
         """
         torch.manual_seed(self.recipe.seed + round(100 * (1 - width**2)))
-        return self.build(width).to(memory_format=torch.channels_last)
+        return self.build(width).to(self.device, memory_format=torch.channels_last)
 
     def loss(self, kind: type[nn.Module] = NormalizedSoftmaxLoss) -> nn.Module:
         """The classification loss, with class weights of its own."""
-        return kind(len(self.train.characters), DIM, temperature=self.recipe.temperature)
+        loss = kind(len(self.train.characters), DIM, temperature=self.recipe.temperature)
+        return loss.to(self.device)
 
     def batches(self, title: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The training's batches ``([b, c, h, w], [b])``, the same for every method."""
         for images, labels in batches(self.train, self.recipe, title):
-            yield self.as_input(images), labels
+            yield self.as_input(images).to(self.device), labels.to(self.device)
 
     def calibration_images(self) -> list[Tensor]:
         """Batches of training images for norm statistics."""
-        return [self.as_input(found) for found in calibration_images(self.train, self.recipe)]
+        images = calibration_images(self.train, self.recipe)
+        return [self.as_input(batch).to(self.device) for batch in images]
 
     def example(self, count: int) -> Tensor:
         """Training images, not distorted, ``[count, c, h, w]``."""
-        return self.as_input(self.train.images[:count] / 255)
+        return self.as_input(self.train.images[:count] / 255).to(self.device)
 
     @property
     def input_size(self) -> tuple[int, ...]:

@@ -44,7 +44,7 @@ def comparison_of(loss: nn.Module) -> Callable[..., Any]:
 def with_detached_weights(loss: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
     """Calls a loss such that nothing reaches its parameters."""
     weights = {name: weight.detach() for name, weight in loss.named_parameters()}
-    return functional_call(loss, weights, args, kwargs)
+    return functional_call(loss, weights, args, kwargs) if weights else loss(*args, **kwargs)
 
 
 def with_references(

@@ -312,7 +312,7 @@ def test_errors_say_what_to_change(model: nn.Module) -> None:
 def test_embeddings_that_are_not_finite_neither_search_nor_get_into_an_index(
     model: nn.Module,
 ) -> None:
-    server = AsymmetricInference(model)
+    server = inference(model)
     server.train_knn(GALLERY)
     broken = torch.full_like(GALLERY[:2], torch.nan)
     for use in (server.train_knn, server.add_to_knn, lambda x: server.get_nearest_neighbors(x, 1)):
