@@ -12,13 +12,16 @@ demo: $(INSTALLED)  ## Train one network, prune it to many sizes, compare: resul
 	$(BIN)/prunnet demo
 
 # Small tensors: one thread is as fast as several, and on a busy machine much faster.
-test test-slow: export OMP_NUM_THREADS ?= 1
+test test-slow test-gpu: export OMP_NUM_THREADS ?= 1
 
 test: $(INSTALLED)  ## Run the tests (only some: make test ARGS="tests/test_masks.py -x")
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(INSTALLED)  ## Run the tests that take minutes
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-gpu: $(INSTALLED)  ## Run the tests that need a GPU
+	$(BIN)/pytest -m gpu $(ARGS)
 
 # mypy does not follow the hooks of an editable install, so it reads a plain one. setuptools would
 # ship what an old build/ still holds: hence a fresh one.
@@ -43,4 +46,4 @@ $(INSTALLED): pyproject.toml
 	@PYTHONWARNINGS=ignore $(PIP) install --log .venv/install.log --editable ".[dev]"
 	@touch $@
 
-.PHONY: help demo test test-slow lint format
+.PHONY: help demo test test-slow test-gpu lint format

@@ -73,6 +73,11 @@ class Runs:
         return self.member(capacity, name) / self.member(1.0, name)
 
     @property
+    def devices(self) -> set[str]:
+        """What they ran on."""
+        return {document.get("device", "cpu") for document in self.documents}
+
+    @property
     def cost(self) -> float:
         """Of all trainings together, in trainings of the dense network; the median over seeds."""
         return statistics.median(

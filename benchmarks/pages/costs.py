@@ -12,10 +12,10 @@ def costs_page() -> str:
     """The page, as it should be for the results that are there."""
     return (
         "# What it costs\n\n"
-        "Each figure is a ratio within one run, on one thread of a CPU; written by "
-        "`benchmarks/tables.py` from\nthe JSON that the scripts named below leave in "
+        "Each figure is a ratio within one run, on one thread of a CPU where no GPU is named; "
+        "written by\n`benchmarks/tables.py` from the JSON that the scripts named below leave in "
         "`benchmarks/results/`.\n\n"
-        f"{_step(read_results('step'))}\n{_prune(read_results('prune'))}\n"
+        f"{_step(read_results('step'))}\n{_step_on_gpu(read_results('step_gpu'))}\n{_prune(read_results('prune'))}\n"
         f"{_evaluate(read_results('evaluate'))}"
     )
 
@@ -26,17 +26,34 @@ def _step(results: dict[str, Any]) -> str:
         "One step of the dense network and four subnetworks, against five steps of the same dense "
         "network\n(target: at most 1.10), and peak memory, against 1.1 x (dense peak + five sets "
         "of gradients).\n",
+    ]
+    return "\n".join([*lines, *_networks(results)]) + "\n"
+
+
+def _step_on_gpu(results: dict[str, Any]) -> str:
+    heading = "## The same on a GPU (`benchmarks/step.py --device cuda`)\n\n"
+    if not results:
+        return heading + NOT_YET
+    lines = [
+        f"{results['device']}, torch {results['torch']}, products in TF32; peak memory is what is "
+        "allocated there.\n",
+        *_networks(results),
+    ]
+    return heading + "\n".join(lines) + "\n"
+
+
+def _networks(results: dict[str, Any]) -> list[str]:
+    return [
         "| network | batch | pixels | time / five dense steps | min to max | peak / dense | "
         "peak / target |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {name} | {r['batch']} | {r['pixels']} | {r['ratio']:.3f} | "
+            f"{r['ratio_min']:.3f} to {r['ratio_max']:.3f} | {r['peak_over_dense']:.2f} | "
+            f"{r['peak_over_target']:.2f} |"
+            for name, r in results["networks"].items()
+        ),
     ]
-    lines += [
-        f"| {name} | {r['batch']} | {r['pixels']} | {r['ratio']:.3f} | "
-        f"{r['ratio_min']:.3f} to {r['ratio_max']:.3f} | {r['peak_over_dense']:.2f} | "
-        f"{r['peak_over_target']:.2f} |"
-        for name, r in results["networks"].items()
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _prune(results: dict[str, Any]) -> str:

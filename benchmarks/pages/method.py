@@ -26,6 +26,8 @@ TASKS = {
     "glyphs-longer": "Glyphs, five times the steps",
     "fashion-mnist": "Fashion-MNIST",
     "glyphs-mobilenet": "Glyphs, MobileNetV2",
+    "glyphs-resnet18": "Glyphs, ResNet-18 of full width",
+    "glyphs-vit": "Glyphs, ViT-S",
 }
 _BLOCK = re.compile(r"(<!-- ([\w-]+): by benchmarks/tables.py -->\n).*?(<!-- end of \2 -->)", re.S)
 
@@ -68,11 +70,12 @@ def _task(data: str, methods: Mapping[str, Runs]) -> str:
     if not set(methods) & set(METHODS):
         return NOT_YET
     recipe = next(iter(methods.values())).documents[0]["recipe"]
+    devices = " and ".join(sorted(set().union(*(runs.devices for runs in methods.values()))))
     about = (
         f"Backbone {recipe['backbone']}; {recipe['steps']} steps of {recipe['batch_size']} images "
-        f"of {recipe['image_size']} px."
+        f"of {recipe['image_size']} px" + (f" on {devices}." if devices != "cpu" else ".")
     )
-    rows = methods_table(methods, METHODS)
+    rows = methods_table(methods, METHODS if "prunnet-default" in methods else methods)
     return f"{about}\n\n{rows}" + "".join(
         _pictures({data: methods}, kind) for kind in ("capacity", "matrices")
     )

@@ -8,7 +8,7 @@ from typing import Any
 from drawings.curves import SELF_ONLY, draw_curves
 from drawings.matrices import draw_matrices
 from drawings.picture import Picture
-from pages.sizes_table import COMPARED
+from pages.sizes_table import compared
 from study_results import RECALL, Runs
 
 DRAWN = (
@@ -26,7 +26,7 @@ def pictures_of(data: str, methods: Mapping[str, Runs]) -> dict[str, Picture]:
         found[f"method-{data}-capacity.png"] = Picture(panels, draw_curves)
         matrices = {name: _matrix(methods[name]) for name in names}
         found[f"method-{data}-matrices.png"] = Picture(matrices, draw_matrices)
-    names = [name for name in COMPARED if name in methods]
+    names = compared(methods)
     if names:
         panels = {
             "MACs, share of the dense network": _curves(

@@ -104,6 +104,29 @@ def test_separate_networks_match_in_parameters() -> None:
         assert count / dense == pytest.approx(capacity, abs=0.04)
 
 
+@pytest.mark.parametrize(("name", "millions"), [("glyphs-resnet18", 11.3), ("glyphs-vit", 22.2)])
+def test_backbones_for_a_gpu_are_of_full_width(name: str, millions: float) -> None:
+    task = TASKS[name](3, 0, None)
+    dense, small = (
+        sum(p.numel() for p in task.network(width).parameters()) for width in (1, 0.2**0.5)
+    )
+    assert dense / 1e6 == pytest.approx(millions, abs=0.1)
+    assert small / dense == pytest.approx(0.2, abs=0.02)
+
+
+def test_all_that_a_task_gives_lies_on_its_device() -> None:
+    task = ResNetTask("few-glyphs", few_glyphs.FewGlyphs, Recipe(steps=1))
+    task.device = torch.device("meta")
+    found = [
+        *task.network().parameters(),
+        *task.loss().parameters(),
+        *task.calibration_images(),
+        *next(task.batches("meta")),
+        task.example(2),
+    ]
+    assert {tensor.device.type for tensor in found} == {"meta"}
+
+
 def test_networks_of_equal_macs_are_so() -> None:
     """Torch-Pruning's and the separate ones against granularity "channel", at full width."""
     from methods.channel_sizes import channel_macs, widths_of_channels

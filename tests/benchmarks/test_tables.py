@@ -115,6 +115,24 @@ def test_sizes_are_shares_of_the_dense_network(study: SimpleNamespace) -> None:
     assert "| `independent` | 20% | 1 | 1.00 | 0.20 | 0.20 | 0.20 | - | 32.6 | - |" in rows
 
 
+def test_what_ran_on_a_gpu_says_so_and_shows_no_latency(study: SimpleNamespace) -> None:
+    for name in ("joint", "magnitude-pruning", "alpha=0"):
+        found = made_up(name, 0, 0.7) | {"device": "Some GPU"}
+        file = study.folder / "study" / "glyphs-resnet18" / f"{name}-0.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(found | {"data": "glyphs-resnet18"}))
+    marks = "<!-- glyphs-resnet18: by benchmarks/tables.py -->\n<!-- end of glyphs-resnet18 -->\n"
+    page = study.method.method_page(PAGE + marks, study.read())
+    rows = block(page, "glyphs-resnet18")
+    assert "4 images of 8 px on Some GPU.\n" in rows
+    assert "4 images of 8 px.\n" in block(page, "glyphs")
+    assert "`alpha=0`" in rows  # where the default is missing
+    assert "`alpha=0`" not in block(page, "glyphs")
+    assert "full width" not in block(page, "speed")
+    assert "full width" not in block(page, "ablations")  # nothing to compare it with
+    assert "method-glyphs-resnet18-speed.png" not in study.method.method_pictures(study.read())
+
+
 def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "targets").splitlines()
     by_name = {row.split(" | ")[0].removeprefix("| "): row for row in rows}
