@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from pytorch_metric_learning.losses import SupConLoss
@@ -14,8 +16,33 @@ TEMPERATURE = 0.05
 """That of the class losses which docs/method.md was measured with."""
 
 
+class AllPairs(SupConLoss):
+    """PML's ``SupConLoss`` over all pairs of a batch and its references.
+
+    PML looks for the indices of the pairs, for which a GPU has to finish all that it was asked for
+    before. Here a mask says what is a pair, and the host goes on. (Eq. 2 of `Supervised Contrastive
+    Learning <https://arxiv.org/abs/2004.11362>`_.)
+    """
+
+    def compute_loss(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: tuple[Tensor, ...] | None,
+        ref_emb: Tensor,
+        ref_labels: Tensor,
+    ) -> dict[str, dict[str, Any]]:
+        """The mean over the images whose loss is not 0; 0 where all are of one class."""
+        logits = self.distance(embeddings, ref_emb) / self.temperature  # [batch, references]
+        positive = labels.unsqueeze(1) == ref_labels
+        of_each = logits.logsumexp(1) - (logits * positive).sum(1) / positive.sum(1)
+        counted = (of_each > 0) & ~positive.all()
+        mean = (of_each * counted).sum() / counted.sum().clamp(min=1)
+        return {"loss": {"losses": mean, "indices": None, "reduction_type": "already_reduced"}}
+
+
 class Contrast(nn.Module):
-    """PML's ``SupConLoss`` with the dense network's embeddings as positives and negatives.
+    """That loss with the dense network's embeddings as positives and negatives.
 
     Args:
         of_all_processes: Whether the batch is that of all processes, as in PML's
@@ -24,7 +51,7 @@ class Contrast(nn.Module):
 
     def __init__(self, of_all_processes: bool) -> None:
         super().__init__()
-        loss = SupConLoss(temperature=TEMPERATURE)
+        loss = AllPairs(temperature=TEMPERATURE)
         self.loss = DistributedLossWrapper(loss) if of_all_processes else loss
 
     def forward(self, embeddings: Tensor, labels: Tensor | None, dense: Tensor) -> Tensor:

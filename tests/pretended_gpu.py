@@ -1,0 +1,148 @@
+"""A device that computes on the CPU and is as strict as a GPU about where tensors lie.
+
+So a machine without a GPU finds what would break on one: tensors of two devices in one operation.
+What the host would have to wait for is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils.backend_registration import (
+    _DummyBackendModule,
+    _setup_privateuseone_for_python_backend,
+)
+
+NAME = "pretended"
+aten = torch.ops.aten
+
+COPIES = {aten._to_copy.default, aten.copy_.default}
+"""What may take tensors of two devices."""
+
+INDEXING = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default}
+"""What takes indices from the CPU, too."""
+
+WAITS = {
+    aten._local_scalar_dense.default,
+    aten.equal.default,
+    aten.is_nonzero.default,
+    aten.nonzero.default,
+    aten.masked_select.default,
+    aten._unique2.default,
+    aten.unique_dim.default,
+    aten.bincount.default,
+}
+"""Of which the host needs the outcome, or its size."""
+
+
+class Away(torch.Tensor):
+    """A tensor on the pretended device; ``inside`` is where its numbers are."""
+
+    inside: Tensor
+
+    @staticmethod
+    def __new__(cls, inside: Tensor) -> Away:
+        return torch.Tensor._make_wrapper_subclass(
+            cls,
+            inside.size(),
+            strides=inside.stride(),
+            storage_offset=inside.storage_offset(),
+            dtype=inside.dtype,
+            device=torch.device(NAME, 0),
+        )
+
+    def __init__(self, inside: Tensor) -> None:
+        self.inside = inside
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        return _run(function, args, kwargs or {})
+
+
+class _Pretending(TorchDispatchMode):
+    """Sends what is made on the device, or copied to it, there; counts waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[str] = []
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        found, _ = tree_flatten((args, kwargs))
+        if any(isinstance(value, Away) for value in found):
+            to_host = function in COPIES and not _is_away(_target(function, args, kwargs))
+            if function in WAITS or to_host:
+                self.waits.append(str(function))
+            return _run(function, args, kwargs)
+        if _is_away(kwargs.get("device")):
+            return _run(function, args, kwargs)
+        return function(*args, **kwargs)
+
+
+class _Backend(_DummyBackendModule):
+    """What torch asks of a device's module."""
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.float16, torch.bfloat16]
+
+
+@contextmanager
+def pretended_gpu() -> Iterator[list[str]]:
+    """Within it ``torch.device("pretended")`` works; yields the names of what waited."""
+    if torch._C._get_privateuse1_backend_name() != NAME:
+        _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend())
+    with _Pretending() as mode:
+        yield mode.waits
+
+
+def _run(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    _check_devices(function, args, kwargs)
+    away = _is_away(_target(function, args, kwargs))
+    given = {**kwargs, "device": torch.device("cpu")} if "device" in kwargs else kwargs
+    found = function(*_inside(args), **_inside(given))
+    if function is aten.copy_.default:
+        return args[0]
+    if not away:
+        return found
+    found = tree_map(lambda value: Away(value) if isinstance(value, Tensor) else value, found)
+    return return_and_correct_aliasing(function, args, kwargs, found)
+
+
+def _target(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The device of the outcome."""
+    if function is aten.copy_.default:
+        return args[0].device
+    if kwargs.get("device") is not None:
+        return kwargs["device"]
+    found, _ = tree_flatten((args, kwargs))
+    away = [value.device for value in found if isinstance(value, Away)]
+    return away[0] if away else torch.device("cpu")
+
+
+def _check_devices(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    if function in COPIES:
+        return
+    found, _ = tree_flatten((args, kwargs))
+    tensors = [value for value in found if isinstance(value, Tensor)]
+    strange = [t for t in tensors if not isinstance(t, Away) and t.dim() > 0]
+    if strange and len(strange) < len(tensors) and function not in INDEXING:
+        shapes = [tuple(tensor.shape) for tensor in strange]
+        raise RuntimeError(f"{function} got tensors of the CPU, {shapes}, beside the device's.")
+
+
+def _inside(value: Any) -> Any:
+    return tree_map(lambda found: found.inside if isinstance(found, Away) else found, value)
+
+
+def _is_away(device: Any) -> bool:
+    return device is not None and torch.device(device).type == NAME
