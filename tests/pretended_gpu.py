@@ -3,6 +3,7 @@
 So a machine without a GPU finds what would break on one: tensors of two devices in one operation.
 What the host would have to wait for is counted.
 """
+# ruff: noqa: ANN401 (functions of torch's, and what they take)
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.backend_registration import (
     _DummyBackendModule,
+    _DummyPrivateUse1Hook,
     _setup_privateuseone_for_python_backend,
 )
 
@@ -47,7 +49,7 @@ class Away(torch.Tensor):
     inside: Tensor
 
     @staticmethod
-    def __new__(cls, inside: Tensor) -> Away:
+    def __new__(cls: type, inside: Tensor) -> Away:
         return torch.Tensor._make_wrapper_subclass(
             cls,
             inside.size(),
@@ -65,6 +67,16 @@ class Away(torch.Tensor):
         cls, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         return _run(function, args, kwargs or {})
+
+    def tolist(self) -> Any:
+        return self.inside.tolist()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Saved as a tensor of the CPU."""
+        return self.inside.__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:
+        return f"{self.inside!r} on {NAME}"
 
 
 class _Pretending(TorchDispatchMode):
@@ -96,11 +108,18 @@ class _Backend(_DummyBackendModule):
         return [torch.float16, torch.bfloat16]
 
 
+class _Hook(_DummyPrivateUse1Hook):
+    """Not one that torch would take by itself: other tests of the process go on as before."""
+
+    def is_available(self) -> bool:
+        return False
+
+
 @contextmanager
 def pretended_gpu() -> Iterator[list[str]]:
     """Within it ``torch.device("pretended")`` works; yields the names of what waited."""
     if torch._C._get_privateuse1_backend_name() != NAME:
-        _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend())
+        _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend(), hook=_Hook())
     with _Pretending() as mode:
         yield mode.waits
 

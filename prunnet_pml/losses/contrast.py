@@ -28,7 +28,7 @@ class AllPairs(SupConLoss):
         self,
         embeddings: Tensor,
         labels: Tensor,
-        indices_tuple: tuple[Tensor, ...] | None,
+        indices_tuple: tuple[Tensor, ...] | None,  # noqa: ARG002 (no miner is asked)
         ref_emb: Tensor,
         ref_labels: Tensor,
     ) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -98,7 +99,7 @@ def _uncertainty(alpha: Tensor) -> Tensor:
 def _divergence(alpha: Tensor) -> Tensor:
     """KL(Dirichlet(alpha) || Dirichlet(1)), ``[batch]``."""
     strength = alpha.sum(1, keepdim=True)
-    count = torch.tensor(float(alpha.shape[1]), dtype=alpha.dtype, device=alpha.device)
-    normalization = torch.lgamma(strength[:, 0]) - torch.lgamma(alpha).sum(1) - torch.lgamma(count)
+    of_none = math.lgamma(alpha.shape[1])
+    normalization = torch.lgamma(strength[:, 0]) - torch.lgamma(alpha).sum(1) - of_none
     surplus = (alpha - 1) * (torch.digamma(alpha) - torch.digamma(strength))
     return normalization + surplus.sum(1)

@@ -13,6 +13,7 @@ from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
+from prunnet_pml.losses.contrast import TEMPERATURE, AllPairs
 from prunnet_pml.losses.spaces import Space
 
 # Alignment and contrast have tests of their own.
@@ -309,6 +310,22 @@ def test_contrast_compares_a_subnetwork_with_the_whole_dense_batch(
     of_masked, of_dense = gradients(found, masked, dense)
     assert of_masked.abs().sum() > 0
     assert of_dense is None
+
+
+@pytest.mark.parametrize(("images", "classes"), [(8, 3), (32, 1000), (6, 1), (16, 16)])
+def test_contrast_is_the_supervised_one_of_pytorch_metric_learning(
+    images: int, classes: int
+) -> None:
+    """Which looks for pairs, and keeps a GPU's host waiting."""
+    labels = torch.randint(classes, (images,))
+    anchors = torch.randn(images, 4, requires_grad=True)
+    dense = torch.randn(images, 4) + 3 * anchors.detach()
+    found = []
+    for loss in (losses.SupConLoss(TEMPERATURE), AllPairs(TEMPERATURE)):
+        value = loss(anchors, labels, ref_emb=dense, ref_labels=labels.clone())
+        found.append((value, *torch.autograd.grad(value, anchors)))
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_contrast_without_labels_takes_every_image_for_a_class(model: nn.Module) -> None:

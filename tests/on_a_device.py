@@ -1,16 +1,24 @@
-"""On a GPU all is as on the CPU, and a training step waits for nothing."""
+"""On an accelerator all is as on the CPU, and a training step waits for nothing.
+
+``test_devices.py`` runs this in a process of its own: on a pretended device, and on a GPU.
+"""
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import mmengine.runner
 import pytest
 import torch
+from loss_table import OURS, PML, SPACES, WITHOUT_LABELS, build
 from mmengine_runs import config, forget_runs, train
 from networks import TinyEmbedder
+from pretended_gpu import pretended_gpu
 from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
@@ -18,27 +26,42 @@ from torch.utils.data import TensorDataset
 import prunnet_pml as prunnet
 from prunnet_pml import masks
 from prunnet_pml.inference import AsymmetricInference
+from prunnet_pml.losses.spaces import why_not
 from prunnet_pml.testers import CompatibilityTester
 from prunnet_pml.trainers import PrunableMetricLossOnly
 
 pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:mmengine"),
     pytest.mark.filterwarnings("ignore:.*:FutureWarning:mmengine"),
     pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning"),  # a prototype
 ]
 
+DEVICE = os.environ["PRUNNET_PML_DEVICE"]
 CAPACITIES = (0.6, 0.3)
+OF_PML = [name for name in PML if name not in (*WITHOUT_LABELS, "HistogramLoss")]
+"""Without one that indexes as torch no longer does with what is no plain tensor."""
 
 
 @pytest.fixture(autouse=True)
-def _exact() -> Iterator[None]:
-    """Products in float32, as a CPU's."""
-    allowed = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.backends.cudnn.allow_tf32 = allowed
+def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The device is there, and multiplies in float32 as a CPU does."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    with pretended_gpu() if DEVICE == "pretended" else nullcontext([]) as found:
+        yield found
+
+
+@contextmanager
+def no_wait(waits: list[str]) -> Iterator[None]:
+    """Fails where the host waits for the device."""
+    waits.clear()
+    try:
+        if DEVICE == "cuda":
+            torch.cuda.set_sync_debug_mode("error")
+        yield
+    finally:
+        if DEVICE == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+    assert waits == []
 
 
 def images() -> Tensor:
@@ -70,7 +93,7 @@ class Training:
 def test_masks_are_the_cpus_to_the_bit(numel: int) -> None:
     scores = torch.randn(numel)
     for capacity in (0.9, 0.5, 0.2):
-        assert masks.kept(scores.cuda(), capacity).cpu().equal(masks.kept(scores, capacity))
+        assert masks.kept(scores.to(DEVICE), capacity).cpu().equal(masks.kept(scores, capacity))
 
 
 @pytest.mark.parametrize(
@@ -87,37 +110,34 @@ def test_masks_are_the_cpus_to_the_bit(numel: int) -> None:
 def test_a_step_is_the_cpus(integration: Any) -> None:  # noqa: ANN401
     """Also its random orders, which are drawn on the CPU."""
     gradients = {}
-    for device in ("cpu", "cuda"):
+    for device in ("cpu", DEVICE):
         training = Training(device, integration)
         training.step()
         gradients[device] = {name: p.grad.cpu() for name, p in training.model.named_parameters()}
     for name, gradient in gradients["cpu"].items():
         torch.testing.assert_close(
-            gradients["cuda"][name], gradient, rtol=1e-3, atol=1e-5, msg=name
+            gradients[DEVICE][name], gradient, rtol=1e-3, atol=1e-5, msg=name
         )
 
 
-def test_a_step_waits_for_nothing() -> None:
-    """A loss may: this one doesn't."""
-    training = Training("cuda", fused=True)
-    training.loss = lambda embeddings, _: embeddings.square().mean()
+def test_a_step_waits_for_nothing(waits: list[str]) -> None:
+    """All losses included; the fused optimizer decides on the device whether to step."""
+    training = Training(DEVICE, fused=True)
     training.step()
-    try:
-        torch.cuda.set_sync_debug_mode("error")
+    with no_wait(waits):
         training.step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
+@pytest.mark.skipif(DEVICE == "pretended", reason="it multiplies in float32")
 def test_float16_with_a_loss_scale_skips_a_step_that_overflows() -> None:
-    training = Training("cuda")
-    scaler = torch.amp.GradScaler("cuda", init_scale=2.0**40)
+    training = Training(DEVICE)
+    scaler = torch.amp.GradScaler(DEVICE, init_scale=2.0**40)
     head = dict(training.model.named_parameters())["head.weight"]
     moved = []
     for _ in range(60):
         before = head.detach().clone()
         for _ in training.optimizer.capacities():
-            with torch.autocast("cuda", torch.float16):
+            with torch.autocast(DEVICE, torch.float16):
                 loss = training.loss(training.model(training.images), training.labels)
             scaler.scale(loss).backward()
         scaler.step(training.optimizer)
@@ -128,9 +148,30 @@ def test_float16_with_a_loss_scale_skips_a_step_that_overflows() -> None:
     assert scaler.get_scale() < 2.0**40
 
 
+@pytest.mark.parametrize("name", [*OURS, *OF_PML])
+def test_a_loss_is_the_cpus(name: str) -> None:
+    """In every space that it fits, of the dense pass and of a subnetwork's."""
+    dense, masked = (torch.randn(6, 4, generator=torch.Generator().manual_seed(i)) for i in (1, 2))
+    found: dict[str, list[Tensor]] = {"cpu": [], DEVICE: []}
+    for device, values in found.items():
+        model = prunnet.make_prunable(TinyEmbedder(), CAPACITIES).to(device)
+        labels = LABELS[:6].to(device)
+        for space in SPACES:
+            torch.manual_seed(0)
+            loss = build(name)
+            if why_not(loss, space):
+                continue
+            compatible = prunnet.CompatibleLoss(loss.to(device), model, space)
+            values.append(compatible(dense.to(device), labels).detach().cpu())
+            with prunnet.capacity(model, 0.6):
+                values.append(compatible(masked.to(device), labels).detach().cpu())
+    for ours, expected in zip(found[DEVICE], found["cpu"], strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_calibrating_pruning_and_evaluating_take_images_from_the_cpu() -> None:
     found = {}
-    for device in ("cpu", "cuda"):
+    for device in ("cpu", DEVICE):
         training = Training(device)
         prunnet.calibrate(training.model, [images()], [0.1, 0.3, 0.5, 1.0])
         student = prunnet.prune(training.model, 0.5)
@@ -142,12 +183,12 @@ def test_calibrating_pruning_and_evaluating_take_images_from_the_cpu() -> None:
             tiny(images().to(device)).detach().cpu(),
             torch.tensor(matrix.value("recall_at_1", 0.3, 1.0)),
         ]
-    for ours, expected in zip(found["cuda"], found["cpu"], strict=True):
+    for ours, expected in zip(found[DEVICE], found["cpu"], strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_state_moves_between_devices(tmp_path: Path) -> None:
-    training = Training("cuda")
+    training = Training(DEVICE)
     training.step()
     prunnet.calibrate(training.model, [images()], [0.1, 0.3, 1.0])
     state = {"model": training.model.state_dict(), "optimizer": training.optimizer.state_dict()}
@@ -165,18 +206,21 @@ def test_a_state_moves_between_devices(tmp_path: Path) -> None:
 
 def test_a_channel_network_is_pruned_where_it_is() -> None:
     model = prunnet.make_prunable(
-        TinyEmbedder().cuda(), CAPACITIES, granularity="channel", example_input=images().cuda()
+        TinyEmbedder().to(DEVICE),
+        CAPACITIES,
+        granularity="channel",
+        example_input=images().to(DEVICE),
     )
     model.eval()
     with prunnet.capacity(model, 0.3):
-        expected = model(images().cuda())
+        expected = model(images().to(DEVICE))
     student = prunnet.prune(model, 0.3)
-    torch.testing.assert_close(student(images().cuda()), expected, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(student(images().to(DEVICE)), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_pytorch_metric_learning_trains_tests_and_searches(tmp_path: Path) -> None:
     """It sends images to a GPU where there is one."""
-    training = Training("cuda")
+    training, where = Training(DEVICE), {"data_device": torch.device(DEVICE)}
     dataset = TensorDataset(images(), LABELS)
     trunk, embedder = training.model, nn.Identity()
     trainer = PrunableMetricLossOnly(
@@ -186,35 +230,38 @@ def test_pytorch_metric_learning_trains_tests_and_searches(tmp_path: Path) -> No
         loss_funcs={"metric_loss": training.loss},
         dataset=dataset,
         dataloader_num_workers=0,
+        **where,
     )
     trainer.train(num_epochs=1)
-    tester = CompatibilityTester(capacities=CAPACITIES, dataloader_num_workers=0)
+    tester = CompatibilityTester(capacities=CAPACITIES, dataloader_num_workers=0, **where)
     tester.test({"val": dataset}, 1, trunk, embedder)
     assert 0 <= tester.matrices["val"][0].value("recall_at_1", 0.3, 1.0) <= 1
-    server = AsymmetricInference(trunk)
+    server = AsymmetricInference(trunk, **where)
     server.train_knn(dataset)
     server.save_knn_func(tmp_path / "gallery.index")
     student = prunnet.prune(trunk, 0.3)
-    phone = AsymmetricInference(student, capacity=0.3, space_id=prunnet.space_id(trunk))
+    space = prunnet.space_id(trunk)
+    phone = AsymmetricInference(student, capacity=0.3, space_id=space, **where)
     phone.load_knn_func(tmp_path / "gallery.index")
     _, found = phone.get_nearest_neighbors(images()[:2], k=3)
     assert found.shape == (2, 3)
 
 
-@pytest.mark.parametrize(
-    "wrapper",
-    [
-        {"type": "prunnet_pml.ConflictAwareOptimWrapper"},
-        {"type": "prunnet_pml.ConflictAwareAmpOptimWrapper", "dtype": "float16"},
-        {"type": "prunnet_pml.ConflictAwareAmpOptimWrapper", "dtype": "bfloat16"},
-    ],
-    ids=["float32", "float16", "bfloat16"],
-)
-def test_mmengine_trains_and_evaluates(tmp_path: Path, wrapper: dict[str, Any]) -> None:
-    changes = {f"optim_wrapper.{name}": value for name, value in wrapper.items()}
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_mmengine_trains_and_evaluates(
+    tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if DEVICE == "pretended":
+        if dtype != "float32":
+            pytest.skip("mmengine's AMP asks for a GPU")
+        monkeypatch.setattr(mmengine.runner.runner, "get_device", lambda: DEVICE)
+    changes = {}
+    if dtype != "float32":
+        wrapper = "prunnet_pml.ConflictAwareAmpOptimWrapper"
+        changes = {"optim_wrapper.type": wrapper, "optim_wrapper.dtype": dtype}
     try:
         runner = train(config(tmp_path, **changes))
     finally:
         forget_runs()
-    assert next(runner.model.parameters()).is_cuda
+    assert {parameter.device.type for parameter in runner.model.parameters()} == {DEVICE}
     assert all(parameter.isfinite().all() for parameter in runner.model.parameters())
