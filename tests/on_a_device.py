@@ -25,6 +25,7 @@ from torch.utils.data import TensorDataset
 
 import prunnet_pml as prunnet
 from prunnet_pml import masks
+from prunnet_pml.datasets.distortion import MILD
 from prunnet_pml.inference import AsymmetricInference
 from prunnet_pml.losses.spaces import why_not
 from prunnet_pml.testers import CompatibilityTester
@@ -169,6 +170,15 @@ def test_a_loss_is_the_cpus(name: str) -> None:
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_images_are_distorted_as_on_the_cpu() -> None:
+    """By the draws of a generator of the CPU."""
+    ours, expected = (
+        MILD(images().to(device), torch.Generator().manual_seed(3)).cpu()
+        for device in (DEVICE, "cpu")
+    )
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_calibrating_pruning_and_evaluating_take_images_from_the_cpu() -> None:
     found = {}
     for device in ("cpu", DEVICE):
@@ -255,10 +265,11 @@ def test_mmengine_trains_and_evaluates(
         if dtype != "float32":
             pytest.skip("mmengine's AMP asks for a GPU")
         monkeypatch.setattr(mmengine.runner.runner, "get_device", lambda: DEVICE)
-    changes = {}
+    hook = {"type": "prunnet_pml.NormCalibrationHook", "capacities": [0.1]}
+    changes: dict[str, Any] = {"default_hooks.norms": hook}
     if dtype != "float32":
         wrapper = "prunnet_pml.ConflictAwareAmpOptimWrapper"
-        changes = {"optim_wrapper.type": wrapper, "optim_wrapper.dtype": dtype}
+        changes |= {"optim_wrapper.type": wrapper, "optim_wrapper.dtype": dtype}
     try:
         runner = train(config(tmp_path, **changes))
     finally:

@@ -101,8 +101,27 @@ class _Pretending(TorchDispatchMode):
         return function(*args, **kwargs)
 
 
+def _empty(size: Sequence[int], stride: Sequence[int], *, dtype: Any = None, **_: Any) -> Away:
+    return Away(torch.empty_strided(size, stride, dtype=dtype))
+
+
+def _copy(source: Tensor, target: Tensor, _: bool = False) -> Tensor:
+    (target.inside if isinstance(target, Away) else target).copy_(_inside(source))
+    return target
+
+
+KERNELS = {"aten::empty_strided": _empty, "aten::_copy_from": _copy}
+"""What torch calls past the mode: for ``torch.tensor(..., device=...)`` and indices in lists."""
+
+
 class _Backend(_DummyBackendModule):
     """What torch asks of a device's module."""
+
+    def get_rng_state(self, _: Any = None) -> Tensor:
+        return torch.get_rng_state()
+
+    def set_rng_state(self, state: Tensor, _: Any = None) -> None:
+        torch.set_rng_state(state)
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.float16, torch.bfloat16]
@@ -120,6 +139,8 @@ def pretended_gpu() -> Iterator[list[str]]:
     """Within it ``torch.device("pretended")`` works; yields the names of what waited."""
     if torch._C._get_privateuse1_backend_name() != NAME:
         _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend(), hook=_Hook())
+        for operator, kernel in KERNELS.items():
+            torch.library.impl(operator, NAME)(kernel)
     with _Pretending() as mode:
         yield mode.waits
 

@@ -41,7 +41,8 @@ class Distortion:
 
         Args:
             images: Pixels in [0, 1], ``[b, c, h, w]``.
-            generator: Source of the random numbers; PyTorch's own one when None.
+            generator: Source of the random numbers, of the CPU or of the images' device; PyTorch's
+                own one when None. One of the CPU draws the same for images on every device.
 
         Returns:
             The distorted images, in [0, 1], ``[b, c, h, w]``.
@@ -53,7 +54,8 @@ class Distortion:
             found = f"{images.dtype} {tuple(images.shape)}"
             raise ValueError(f"`images` should be a float tensor [b, c, h, w]. Found {found}.")
         b, device = len(images), images.device
-        u = torch.rand(5, b, generator=generator, device=device) * 2 - 1  # [5, b] in [-1, 1)
+        source = device if generator is None else generator.device
+        u = torch.rand(5, b, generator=generator, device=source).to(device) * 2 - 1  # in [-1, 1)
         angle = u[0] * torch.pi * self.rotation / 180
         zoom = (1 + self.scale) ** u[1]
         cos, sin = angle.cos() / zoom, angle.sin() / zoom
@@ -69,9 +71,9 @@ class Distortion:
             images = images + weight * (around - 4 * images)
         if self.noise:
             noise = torch.randn(
-                images.shape, generator=generator, device=device, dtype=images.dtype
+                images.shape, generator=generator, device=source, dtype=images.dtype
             )
-            images = images + self.noise * noise
+            images = images + self.noise * noise.to(device)
         return images.clamp(0, 1)
 
 
