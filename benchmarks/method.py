@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu", help="such as cuda")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--weights", type=Path, help="pretrained weights of glyphs-mobilenet")
     parser.add_argument("--store", type=Path, help="where to keep trainings; nowhere by default")
     parser.add_argument("--results", type=Path, help="in place of benchmarks/results")
@@ -59,7 +59,8 @@ def main() -> None:
             print(f"{name:42} {method.summary}")
         return
     torch.set_num_threads(arguments.threads)
-    torch.set_float32_matmul_precision("high")  # TF32 on a GPU that has it; a CPU takes no notice
+    if arguments.device != "cpu":
+        torch.set_float32_matmul_precision("high")  # TF32
     task = TASKS[arguments.data](arguments.steps, arguments.seed, arguments.weights)
     task.device = torch.device(arguments.device)
     document = run(arguments.method, task, TrainingBook(task, arguments.store))

@@ -160,13 +160,16 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     torch.set_num_threads(1)
-    torch.set_float32_matmul_precision("high")  # TF32 on a GPU that has it; a CPU takes no notice
+    if device.type != "cpu":
+        torch.set_float32_matmul_precision("high")  # TF32
     torch.manual_seed(0)
     if arguments.memory_of:
         print(json.dumps(_memory_of(arguments.networks[0], arguments.memory_of)))
         return
     results = "step" if device.type == "cpu" else "step_gpu"
-    networks = read_results(results).get("networks", {})
+    before = read_results(results)
+    same = before.get("device", "cpu") == device_name(device)
+    networks = before["networks"] if before and same else {}
     for name in arguments.networks:
         batch, pixels = SETTINGS[device.type][name]
         settings = {"batch": batch, "pixels": pixels, "pairs": arguments.pairs}

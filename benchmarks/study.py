@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
-    parser.add_argument("--device", default="cpu", help="such as cuda")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--weights", type=Path, help="pretrained weights of glyphs-mobilenet")
     parser.add_argument("--store", type=Path, default=STORE)
     parser.add_argument("--results", type=Path, default=results.FOLDER)

@@ -104,7 +104,7 @@ def read_study() -> dict[str, dict[str, Runs]]:
     """Task -> method -> runs, for all results that there are.
 
     Raises:
-        ValueError: If results of one task were made with different budgets.
+        ValueError: If results of one task were made with different budgets or kinds of device.
     """
     study: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for file in sorted((results.FOLDER / "study").glob("*/*.json")):
@@ -112,14 +112,16 @@ def read_study() -> dict[str, dict[str, Runs]]:
         methods = study.setdefault(document["data"], {})
         methods.setdefault(document["method"], []).append(document)
     for data, methods in study.items():
-        budgets = {
-            json.dumps({k: v for k, v in d["recipe"].items() if k not in ("settings", "seed")})
-            for documents in methods.values()
-            for d in documents
-        }
+        budgets = {json.dumps(_budget(d)) for documents in methods.values() for d in documents}
         if len(budgets) > 1:
             raise ValueError(f"Results of {data} should be of one budget. Found {budgets}.")
     return {
         data: {method: Runs(documents) for method, documents in methods.items()}
         for data, methods in study.items()
     }
+
+
+def _budget(document: dict[str, Any]) -> dict[str, Any]:
+    """What has to be the same of all that are compared, costs among it."""
+    recipe = {k: v for k, v in document["recipe"].items() if k not in ("settings", "seed")}
+    return {"device": document.get("device", "cpu"), **recipe}

@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=200)
     steps = parser.parse_args().steps
-    dist.init_process_group("gloo")  # "nccl" with GPUs
+    dist.init_process_group("gloo")  # with GPUs "nccl", and model and batches on them
     rank, world = dist.get_rank(), dist.get_world_size()
     train, test = Glyphs("train"), Glyphs("test")
 

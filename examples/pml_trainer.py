@@ -29,12 +29,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     epochs = parser.parse_args().epochs
     torch.manual_seed(0)
-    cuda = torch.cuda.is_available()  # pytorch-metric-learning then sends the images there
+    where = "cuda" if torch.cuda.is_available() else "cpu"  # where PML sends the images
     train, test = Glyphs("train"), Glyphs("test")
 
     trunk = timm.create_model("test_resnet", in_chans=1, num_classes=64)
-    trunk = prunnet.make_prunable(trunk)  # new
-    trunk.to("cuda" if cuda else "cpu")
+    trunk = prunnet.make_prunable(trunk).to(where)  # new
     embedder = torch.nn.Identity()
     loss = losses.NormalizedSoftmaxLoss(len(train.characters), 64, temperature=0.05)
     # Beside the classes: pairs in which a subnetwork does worse than the dense network.

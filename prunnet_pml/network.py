@@ -175,7 +175,7 @@ def scored_layers(model: nn.Module) -> dict[str, ScoredLayer]:
 
 
 def _first_scored_layer(model: nn.Module) -> ScoredLayer:
-    """One of them, found without a walk through all: their capacities are the same."""
+    """The first of them: what all agree on stands there."""
     check_network(model)
     for module in model.modules():
         if isinstance(module, ScoredLayer):

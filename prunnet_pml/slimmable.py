@@ -177,7 +177,7 @@ def _narrowed(norm: nn.BatchNorm1d | nn.BatchNorm2d, channels: int) -> nn.Module
     narrow = type(norm)(channels, eps=norm.eps, momentum=norm.momentum)
     state = norm.state_dict()
     narrow.load_state_dict({k: v[:channels] if v.dim() else v for k, v in state.items()})
-    return narrow
+    return narrow.to(next(iter(state.values())).device)
 
 
 def _key(capacity: float) -> str:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import mmengine.runner
 import pytest
+import timm
 import torch
 from loss_table import OURS, PML, SPACES, WITHOUT_LABELS, build
 from mmengine_runs import config, forget_runs, train
 from networks import TinyEmbedder
-from pretended_gpu import pretended_gpu
-from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
+from pytorch_metric_learning.losses import ContrastiveLoss, CrossBatchMemory, NormalizedSoftmaxLoss
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -28,6 +28,7 @@ from prunnet_pml import masks
 from prunnet_pml.datasets.distortion import MILD
 from prunnet_pml.inference import AsymmetricInference
 from prunnet_pml.losses.spaces import why_not
+from prunnet_pml.slimmable import make_slimmable, set_width
 from prunnet_pml.testers import CompatibilityTester
 from prunnet_pml.trainers import PrunableMetricLossOnly
 
@@ -47,7 +48,12 @@ OF_PML = [name for name in PML if name not in (*WITHOUT_LABELS, "HistogramLoss")
 def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The device is there, and multiplies in float32 as a CPU does."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    with pretended_gpu() if DEVICE == "pretended" else nullcontext([]) as found:
+    device: AbstractContextManager[list[str]] = nullcontext([])
+    if DEVICE == "pretended":  # which not every torch can
+        from pretended_gpu import pretended_gpu
+
+        device = pretended_gpu()
+    with device as found:
         yield found
 
 
@@ -90,6 +96,39 @@ class Training:
         self.optimizer.step()
 
 
+MIXED = {
+    "two devices": lambda x: x + torch.ones(3),
+    "an index of the device": lambda x: torch.ones(3)[x.long()],
+    "values of the CPU": lambda x: x.index_put_((torch.tensor([0, 1]),), torch.ones(2)),
+    "a generator of the CPU": lambda x: x.uniform_(generator=torch.Generator()),
+}
+WAITING = {
+    "item": lambda x: x[0].item(),
+    "tolist": lambda x: x.tolist(),
+    "mask": lambda x: x[x > 0],
+    "values of a mask": lambda x: x.masked_select(x > 0),
+    "nonzero": lambda x: x.nonzero(),
+    "equal": lambda x: x.equal(x.clone()),
+    "to the host": lambda x: x.cpu(),
+    "to the device": lambda x: torch.ones(3).to(x.device),
+    "a number": lambda x: torch.tensor(1.0, device=x.device),
+    "repeats": lambda x: x.repeat_interleave(x.long()),
+}
+
+
+@pytest.mark.parametrize("mix", MIXED.values(), ids=MIXED)
+def test_the_device_mixes_with_no_other(mix: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(RuntimeError):
+        mix(torch.ones(3).to(DEVICE))
+
+
+@pytest.mark.parametrize("wait", WAITING.values(), ids=WAITING)
+def test_the_device_says_what_waits(waits: list[str], wait: Callable[[Tensor], Any]) -> None:
+    numbers = torch.ones(3).to(DEVICE)
+    with pytest.raises((RuntimeError, AssertionError)), no_wait(waits):
+        wait(numbers)
+
+
 @pytest.mark.parametrize("numel", [1, 7, 100, 30_000])
 def test_masks_are_the_cpus_to_the_bit(numel: int) -> None:
     scores = torch.randn(numel)
@@ -122,7 +161,7 @@ def test_a_step_is_the_cpus(integration: Any) -> None:  # noqa: ANN401
 
 
 def test_a_step_waits_for_nothing(waits: list[str]) -> None:
-    """All losses included; the fused optimizer decides on the device whether to step."""
+    """With the losses of the README; the fused optimizer decides on the device about the step."""
     training = Training(DEVICE, fused=True)
     training.step()
     with no_wait(waits):
@@ -168,6 +207,25 @@ def test_a_loss_is_the_cpus(name: str) -> None:
                 values.append(compatible(masked.to(device), labels).detach().cpu())
     for ours, expected in zip(found[DEVICE], found["cpu"], strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_memory_of_batches_takes_labels_from_the_cpu() -> None:
+    model = prunnet.make_prunable(TinyEmbedder(), CAPACITIES).to(DEVICE)
+    memory = CrossBatchMemory(ContrastiveLoss(), 4, memory_size=24)
+    compatible = prunnet.CompatibleLoss(memory, model, "embedding")
+    embeddings = torch.randn(12, 4).to(DEVICE)
+    dense = compatible(embeddings, LABELS)
+    with prunnet.capacity(model, 0.6):
+        assert compatible(embeddings, LABELS).isfinite().item()
+    assert dense.isfinite().item()
+
+
+def test_a_slimmable_network_is_made_where_its_network_is() -> None:
+    network = timm.create_model("test_resnet", in_chans=1, num_classes=4).to(DEVICE)
+    model = make_slimmable(network, (1.0, *CAPACITIES))
+    for capacity in (1.0, *CAPACITIES):
+        set_width(model, capacity)
+        assert model(images().to(DEVICE)).device.type == DEVICE
 
 
 def test_images_are_distorted_as_on_the_cpu() -> None:

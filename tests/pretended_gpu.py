@@ -1,7 +1,8 @@
 """A device that computes on the CPU and is as strict as a GPU about where tensors lie.
 
-So a machine without a GPU finds what would break on one: tensors of two devices in one operation.
-What the host would have to wait for is counted.
+So a machine without a GPU finds what would break on one: tensors of two devices in one operation,
+random numbers of the wrong generator. What the host would have to wait for is counted, as far as
+``WAITS`` knows it.
 """
 # ruff: noqa: ANN401 (functions of torch's, and what they take)
 
@@ -27,8 +28,13 @@ aten = torch.ops.aten
 COPIES = {aten._to_copy.default, aten.copy_.default}
 """What may take tensors of two devices."""
 
-INDEXING = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default}
-"""What takes indices from the CPU, too."""
+INDEXING = {
+    aten.index.Tensor,
+    aten.index_put_.default,
+    aten.index_put.default,
+    aten._index_put_impl_.default,
+}
+"""What takes indices from the CPU, too, and waits for the number of those in a mask."""
 
 WAITS = {
     aten._local_scalar_dense.default,
@@ -38,9 +44,15 @@ WAITS = {
     aten.masked_select.default,
     aten._unique2.default,
     aten.unique_dim.default,
+    aten.unique_consecutive.default,
+    aten.repeat_interleave.Tensor,
     aten.bincount.default,
 }
 """Of which the host needs the outcome, or its size."""
+
+
+_seen: list[str] = []
+"""What waited so far."""
 
 
 class Away(torch.Tensor):
@@ -69,6 +81,7 @@ class Away(torch.Tensor):
         return _run(function, args, kwargs or {})
 
     def tolist(self) -> Any:
+        _seen.append("tolist")
         return self.inside.tolist()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -80,32 +93,38 @@ class Away(torch.Tensor):
 
 
 class _Pretending(TorchDispatchMode):
-    """Sends what is made on the device, or copied to it, there; counts waits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits: list[str] = []
+    """Sends what is made on the device, or copied to it, there; notes what waits."""
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        found, _ = tree_flatten((args, kwargs))
-        if any(isinstance(value, Away) for value in found):
-            to_host = function in COPIES and not _is_away(_target(function, args, kwargs))
-            if function in WAITS or to_host:
-                self.waits.append(str(function))
-            return _run(function, args, kwargs)
-        if _is_away(kwargs.get("device")):
-            return _run(function, args, kwargs)
-        return function(*args, **kwargs)
+        if not (_tensors(args, kwargs, away=True) or _is_away(kwargs.get("device"))):
+            return function(*args, **kwargs)
+        if _waits(function, args, kwargs):
+            _seen.append(str(function))
+        return _run(function, args, kwargs)
+
+
+def _waits(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    if function in COPIES:
+        source = args[1] if function is aten.copy_.default else args[0]
+        target = _target(function, args, kwargs)
+        asynchronous = kwargs.get("non_blocking") or (len(args) > 2 and args[2])
+        return _is_away(source.device) != _is_away(target) and not asynchronous
+    if function in INDEXING:
+        return any(index is not None and index.dtype == torch.bool for index in args[1])
+    known = kwargs.get("output_size") is not None  # of repeat_interleave
+    return function in WAITS and not known
 
 
 def _empty(size: Sequence[int], stride: Sequence[int], *, dtype: Any = None, **_: Any) -> Away:
     return Away(torch.empty_strided(size, stride, dtype=dtype))
 
 
-def _copy(source: Tensor, target: Tensor, _: bool = False) -> Tensor:
+def _copy(source: Tensor, target: Tensor, asynchronous: bool = False) -> Tensor:
+    if not asynchronous:
+        _seen.append("copy")
     (target.inside if isinstance(target, Away) else target).copy_(_inside(source))
     return target
 
@@ -141,8 +160,9 @@ def pretended_gpu() -> Iterator[list[str]]:
         _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend(), hook=_Hook())
         for operator, kernel in KERNELS.items():
             torch.library.impl(operator, NAME)(kernel)
-    with _Pretending() as mode:
-        yield mode.waits
+    _seen.clear()
+    with _Pretending():
+        yield _seen
 
 
 def _run(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -164,20 +184,28 @@ def _target(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> An
         return args[0].device
     if kwargs.get("device") is not None:
         return kwargs["device"]
-    found, _ = tree_flatten((args, kwargs))
-    away = [value.device for value in found if isinstance(value, Away)]
-    return away[0] if away else torch.device("cpu")
+    away = _tensors(args, kwargs, away=True)
+    return away[0].device if away else torch.device("cpu")
 
 
 def _check_devices(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     if function in COPIES:
         return
-    found, _ = tree_flatten((args, kwargs))
-    tensors = [value for value in found if isinstance(value, Tensor)]
-    strange = [t for t in tensors if not isinstance(t, Away) and t.dim() > 0]
-    if strange and len(strange) < len(tensors) and function not in INDEXING:
+    if function in INDEXING:
+        args = [args[0], *args[2:]]  # without the indices, which the CPU's may be for the device's
+    strange = [tensor for tensor in _tensors(args, kwargs, away=False) if tensor.dim() > 0]
+    indexed = function in INDEXING and not _is_away(args[0].device)
+    if strange and (indexed or _tensors(args, kwargs, away=True)):
         shapes = [tuple(tensor.shape) for tensor in strange]
         raise RuntimeError(f"{function} got tensors of the CPU, {shapes}, beside the device's.")
+    generator = kwargs.get("generator")
+    if generator is not None and not _is_away(generator.device):
+        raise RuntimeError(f"{function} got a generator of the CPU.")
+
+
+def _tensors(args: Sequence[Any], kwargs: Mapping[str, Any], away: bool) -> list[Tensor]:
+    found, _ = tree_flatten((args, kwargs))
+    return [t for t in found if isinstance(t, Tensor) and isinstance(t, Away) == away]
 
 
 def _inside(value: Any) -> Any:

@@ -21,9 +21,8 @@ class TrainingBook:
     """Runs trainings and measures them; those that it has in its folder it reads instead.
 
     A training is the same if the task, its title and settings, the kind of device, and the
-    library's source are. So an
-    interrupted method goes on behind its last training, and the methods that begin with a dense
-    network train it once. What a training cost is kept with it.
+    library's source are. So an interrupted method goes on behind its last training, and the methods
+    that begin with a dense network train it once. What a training cost is kept with it.
 
     Args:
         task: What is trained on.

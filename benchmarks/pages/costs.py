@@ -15,8 +15,8 @@ def costs_page() -> str:
         "Each figure is a ratio within one run, on one thread of a CPU where no GPU is named; "
         "written by\n`benchmarks/tables.py` from the JSON that the scripts named below leave in "
         "`benchmarks/results/`.\n\n"
-        f"{_step(read_results('step'))}\n{_step_on_gpu(read_results('step_gpu'))}\n{_prune(read_results('prune'))}\n"
-        f"{_evaluate(read_results('evaluate'))}"
+        f"{_step(read_results('step'))}\n{_step_on_gpu(read_results('step_gpu'))}\n"
+        f"{_prune(read_results('prune'))}\n{_evaluate(read_results('evaluate'))}"
     )
 
 
@@ -34,12 +34,13 @@ def _step_on_gpu(results: dict[str, Any]) -> str:
     heading = "## The same on a GPU (`benchmarks/step.py --device cuda`)\n\n"
     if not results:
         return heading + NOT_YET
-    lines = [
+    ratios = {name: r["ratio"] for name, r in results["networks"].items()}
+    missed = ", ".join(name for name, ratio in ratios.items() if ratio > results["target_ratio"])
+    about = (
         f"{results['device']}, torch {results['torch']}, products in TF32; peak memory is what is "
-        "allocated there.\n",
-        *_networks(results),
-    ]
-    return heading + "\n".join(lines) + "\n"
+        f"allocated there.\nAbove the target: {missed or 'none'}.\n"
+    )
+    return heading + "\n".join([about, *_networks(results)]) + "\n"
 
 
 def _networks(results: dict[str, Any]) -> list[str]:

@@ -28,12 +28,13 @@ def _fashion_mnist(steps: int, seed: int, _: Path | None) -> Task:
 
 
 def _glyphs_resnet18(steps: int, seed: int, _: Path | None) -> Task:
-    recipe = Recipe(steps=steps, seed=seed, widths=(64, 128, 256, 512), learning_rate=3e-3)
+    steps, widths = round(steps * 10 / 3), (64, 128, 256, 512)
+    recipe = Recipe(steps=steps, seed=seed, widths=widths, learning_rate=3e-3)
     return ResNet18Task("glyphs", Glyphs, recipe)
 
 
 def _glyphs_vit(steps: int, seed: int, _: Path | None) -> Task:
-    return ViTTask(Recipe(steps=steps, seed=seed, learning_rate=1e-3))
+    return ViTTask(Recipe(steps=round(steps * 5 / 3), seed=seed, learning_rate=1e-3))
 
 
 TASKS: dict[str, Callable[[int, int, Path | None], Task]] = {
@@ -41,8 +42,8 @@ TASKS: dict[str, Callable[[int, int, Path | None], Task]] = {
     "glyphs-longer": _glyphs_longer,  # in five times the steps
     "fashion-mnist": _fashion_mnist,
     "glyphs-mobilenet": MobileNetTask,
-    "glyphs-resnet18": _glyphs_resnet18,  # of full width: for a GPU
-    "glyphs-vit": _glyphs_vit,  # for a GPU
+    "glyphs-resnet18": _glyphs_resnet18,  # of full width, 2000 steps: for a GPU
+    "glyphs-vit": _glyphs_vit,  # 1000 steps: for a GPU
 }
 """Every task by name: made from steps, seed and the file of pretrained weights, if it has any."""
 

@@ -54,9 +54,9 @@ class ResNetTask(Task):
 
 
 class ResNet18Task(ResNetTask):
-    """timm's ResNet-18 in place of the narrow one, without pooling too."""
+    """timm's ResNet-18-D in place of the narrow one, without pooling too."""
 
-    backbone = "resnet18"
+    backbone = "resnet18d"
 
     def build(self, width: float) -> nn.Module:
         widths = self.widths(width)

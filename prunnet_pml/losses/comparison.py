@@ -90,6 +90,7 @@ def _with_memory(
     enqueue_mask: Tensor | None = None,
 ) -> Any:  # noqa: ANN401
     """The memory's embeddings are the references; the dense pass has added this batch to them."""
+    labels = labels.to(embeddings.device)
     if enqueue_mask is not None:
         embeddings, labels = embeddings[~enqueue_mask], labels[~enqueue_mask]
     held = memory.memory_size if memory.has_been_filled else memory.queue_idx

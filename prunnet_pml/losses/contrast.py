@@ -16,12 +16,13 @@ TEMPERATURE = 0.05
 """That of the class losses which docs/method.md was measured with."""
 
 
-class AllPairs(SupConLoss):
+class AllPairsLoss(SupConLoss):
     """PML's ``SupConLoss`` over all pairs of a batch and its references.
 
     PML looks for the indices of the pairs, for which a GPU has to finish all that it was asked for
     before. Here a mask says what is a pair, and the host goes on. (Eq. 2 of `Supervised Contrastive
-    Learning <https://arxiv.org/abs/2004.11362>`_.)
+    Learning <https://arxiv.org/abs/2004.11362>`_.) It is of cosines, and asks no miner and no
+    reducer: PML's leaves out images whose loss rounds to 0, so that a hard one counts the more.
     """
 
     def compute_loss(
@@ -32,12 +33,11 @@ class AllPairs(SupConLoss):
         ref_emb: Tensor,
         ref_labels: Tensor,
     ) -> dict[str, dict[str, Any]]:
-        """The mean over the images whose loss is not 0; 0 where all are of one class."""
+        """The mean over the images; 0 where all are of one class."""
         logits = self.distance(embeddings, ref_emb) / self.temperature  # [batch, references]
         positive = labels.unsqueeze(1) == ref_labels
-        of_each = logits.logsumexp(1) - (logits * positive).sum(1) / positive.sum(1)
-        counted = (of_each > 0) & ~positive.all()
-        mean = (of_each * counted).sum() / counted.sum().clamp(min=1)
+        of_each = -(logits.log_softmax(1) * positive).sum(1) / positive.sum(1)
+        mean = of_each.sum() / max(len(of_each), 1) * ~positive.all()
         return {"loss": {"losses": mean, "indices": None, "reduction_type": "already_reduced"}}
 
 
@@ -51,7 +51,7 @@ class Contrast(nn.Module):
 
     def __init__(self, of_all_processes: bool) -> None:
         super().__init__()
-        loss = AllPairs(temperature=TEMPERATURE)
+        loss = AllPairsLoss(temperature=TEMPERATURE)
         self.loss = DistributedLossWrapper(loss) if of_all_processes else loss
 
     def forward(self, embeddings: Tensor, labels: Tensor | None, dense: Tensor) -> Tensor:

@@ -210,3 +210,9 @@ def test_results_of_different_budgets_do_not_mix(study: SimpleNamespace) -> None
     study.write(longer)
     with pytest.raises(ValueError, match="of one budget"):
         study.read()
+
+
+def test_results_of_a_gpu_do_not_mix_with_those_of_a_cpu(study: SimpleNamespace) -> None:
+    study.write(made_up("joint", 0, 0.7) | {"device": "Some GPU"})
+    with pytest.raises(ValueError, match="of one budget"):
+        study.read()

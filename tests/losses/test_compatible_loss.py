@@ -13,7 +13,7 @@ from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
-from prunnet_pml.losses.contrast import TEMPERATURE, AllPairs
+from prunnet_pml.losses.contrast import TEMPERATURE, AllPairsLoss
 from prunnet_pml.losses.spaces import Space
 
 # Alignment and contrast have tests of their own.
@@ -312,16 +312,22 @@ def test_contrast_compares_a_subnetwork_with_the_whole_dense_batch(
     assert of_dense is None
 
 
-@pytest.mark.parametrize(("images", "classes"), [(8, 3), (32, 1000), (6, 1), (16, 16)])
+@pytest.mark.parametrize("spread", [1.0, 0.2, 0.0], ids=["apart", "near", "perfect"])
+@pytest.mark.parametrize(("images", "classes"), [(8, 3), (8, 1000), (64, 1000), (6, 1)])
 def test_contrast_is_the_supervised_one_of_pytorch_metric_learning(
-    images: int, classes: int
+    images: int, classes: int, spread: float
 ) -> None:
-    """Which looks for pairs, and keeps a GPU's host waiting."""
+    """Which looks for pairs, and keeps a GPU's host waiting. One image is a hard one."""
     labels = torch.randint(classes, (images,))
-    anchors = torch.randn(images, 4, requires_grad=True)
-    dense = torch.randn(images, 4) + 3 * anchors.detach()
+    dense = torch.eye(128)[:images] + spread * torch.randn(images, 128)
+    anchors = dense + spread * torch.randn(images, 128)
+    anchors[0] = -anchors[0]
+    anchors.requires_grad_()
     found = []
-    for loss in (losses.SupConLoss(TEMPERATURE), AllPairs(TEMPERATURE)):
+    for loss in (
+        losses.SupConLoss(TEMPERATURE, reducer=reducers.MeanReducer()),
+        AllPairsLoss(TEMPERATURE),
+    ):
         value = loss(anchors, labels, ref_emb=dense, ref_labels=labels.clone())
         found.append((value, *torch.autograd.grad(value, anchors)))
     for ours, expected in zip(*found, strict=True):
