@@ -16,12 +16,10 @@ import argparse
 import gc
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import timm
 import torch
@@ -30,6 +28,7 @@ from tqdm import tqdm
 
 import prunnet_pml as prunnet
 from measure.clock import device_name, seconds
+from measure.memory import forget_peak, peak_mib
 from results import read_results, write_results
 
 CPU = torch.device("cpu")
@@ -130,23 +129,15 @@ def measure_memory(name: str, device: torch.device) -> dict[str, float]:
 
 
 def _memory_of(name: str, kind: str, device: torch.device = CPU) -> dict[str, float]:
-    if device.type != "cpu":
-        gc.collect()
-        torch.cuda.reset_peak_memory_stats(device)
+    gc.collect()
+    forget_peak(device)
     run = dense_steps(name, 1, device) if kind == "dense" else prunable_step(name, device)
     for _ in range(3):
         run()
-    on_gpu = device.type != "cpu"
-    peak = torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else _peak_mib()
+    peak = peak_mib(device)
     model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM))
     trained = sum(parameter.numel() * 4 for parameter in model.parameters())
     return {"peak_mib": peak, "gradients_mib": trained / 2**20}
-
-
-def _peak_mib() -> float:
-    """The high-water mark of this process (``ru_maxrss`` would count the parent's as well)."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ pytestmark = [
 DEVICE = os.environ["PRUNNET_PML_DEVICE"]
 CAPACITIES = (0.6, 0.3)
 OF_PML = [name for name in PML if name not in (*WITHOUT_LABELS, "HistogramLoss")]
-"""Without one that indexes as torch no longer does with what is no plain tensor."""
+"""Of labels, and without one that indexes as torch does with plain tensors only."""
 
 
 @pytest.fixture(autouse=True)

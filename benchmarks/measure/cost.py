@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from measure.clock import seconds as now
+from measure.memory import forget_peak, peak_mib
 from tasks import Task
 
 STEPS = 5
@@ -28,11 +26,11 @@ def measured(run: Callable[[], None], task: Task) -> dict[str, Any]:
     """
     with torch.random.fork_rng():
         steps = _dense_steps(task)
-    start_mib = _forget_peak(task.device)
+    start_mib = forget_peak(task.device)
     start = now(task.device)
     run()
     seconds = now(task.device) - start
-    peak_mib = _peak(task.device)
+    peak = peak_mib(task.device)
     with torch.random.fork_rng():
         steps += _dense_steps(task)
     return {
@@ -40,7 +38,7 @@ def measured(run: Callable[[], None], task: Task) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "dense_step_s": round(statistics.median(steps), 5),
         "start_mib": round(start_mib, 1),
-        "peak_mib": round(peak_mib, 1),
+        "peak_mib": round(peak, 1),
     }
 
 
@@ -58,27 +56,3 @@ def _dense_steps(task: Task) -> list[float]:
         optimizer.step()
         seconds.append(now(task.device) - start)
     return seconds[2:]
-
-
-def _forget_peak(device: torch.device) -> float:
-    """Lets the peak start anew from what is held now, and returns that in MiB."""
-    if device.type != "cpu":
-        torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device) / 2**20
-    with contextlib.suppress(OSError):  # the peak then counts from the start of the process
-        Path("/proc/self/clear_refs").write_text("5")
-    return _memory("VmRSS")
-
-
-def _peak(device: torch.device) -> float:
-    if device.type != "cpu":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return _memory("VmHWM")
-
-
-def _memory(name: str) -> float:
-    """A line of the kernel's account of this process, in MiB; 0 where there is none."""
-    status = Path("/proc/self/status")
-    text = status.read_text() if status.exists() else ""
-    found = re.search(rf"{name}:\s+(\d+)", text)
-    return int(found[1]) / 1024 if found else 0.0
