@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 
 from pages.numbers import spread, table
-from study_results import Runs
+from study_results import Runs, on_common_seeds
 
 NAMES = {
     "prunnet-default": "`prunnet-default`",
@@ -20,22 +21,32 @@ BETWEEN = {0.9: (1.0, 0.8), 0.7: (0.8, 0.6), 0.5: (0.6, 0.4), 0.3: (0.4, 0.2)}
 
 
 def untrained_table(methods: Mapping[str, Runs]) -> str:
-    """What each finds in the dense gallery, and in brackets by how much it misses the middle."""
+    """What each finds in the dense gallery, and in brackets by how much it misses the middle.
+
+    On the seeds that all of them have.
+    """
+    names = [name for name in NAMES if name in methods]
+    if not names:
+        return ""
+    found = on_common_seeds(*(methods[name] for name in names))
     heads = ["method", "seeds", *(f"{c:.0%}" for c in BETWEEN), "10%"]
     rows = [
-        [text, str(len(methods[n].seeds)), *_cells(methods[n])]
-        for n, text in NAMES.items()
-        if n in methods
+        [NAMES[name], str(len(runs.seeds)), *_cells(runs)]
+        for name, runs in zip(names, found, strict=True)
+        if runs.seeds
     ]
     return table(heads, rows)
 
 
-def gap(runs: Runs, capacity: float) -> float:
-    """Points of an untrained capacity above the mean of its two neighbours."""
-    upper, lower = BETWEEN[capacity]
-    return runs.mean(capacity, 1.0) - (runs.mean(upper, 1.0) + runs.mean(lower, 1.0)) / 2
+def gaps(runs: Runs, capacity: float) -> list[float]:
+    """Points of an untrained capacity above the mean of its two neighbours, by seed."""
+    upper, lower = (runs.cell(neighbour, 1.0) for neighbour in BETWEEN[capacity])
+    between = [statistics.mean(pair) for pair in zip(upper, lower, strict=True)]
+    return [a - b for a, b in zip(runs.cell(capacity, 1.0), between, strict=True)]
 
 
 def _cells(runs: Runs) -> list[str]:
-    found = [f"{spread(runs.cell(c, 1.0))} ({gap(runs, c):+.1f})" for c in BETWEEN]
+    found = [
+        f"{spread(runs.cell(c, 1.0))} ({statistics.mean(gaps(runs, c)):+.1f})" for c in BETWEEN
+    ]
     return [*found, spread(runs.cell(0.1, 1.0))]

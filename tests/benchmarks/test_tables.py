@@ -104,6 +104,11 @@ def test_untrained_capacities_are_told_from_the_middle_of_their_neighbours(
     study: SimpleNamespace,
 ) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "untrained")
+    found, between = 70 * 0.9**0.5, 70 * (1 + 0.8**0.5) / 2  # on the seed that all rows have
+    assert f"| `prunnet-default` | 1 | {found:.1f} ({found - between:+.1f})" in rows
+    for name in ("norm-statistics=own", "prunnet-channel"):
+        study.write(made_up(name, 1, 0.7))
+    rows = block(study.method.method_page(PAGE, study.read()), "untrained")
     found, between = 71 * 0.9**0.5, 71 * (1 + 0.8**0.5) / 2
     assert f"| `prunnet-default` | 2 | {found:.1f} ± 0.9 ({found - between:+.1f})" in rows
 
@@ -137,15 +142,17 @@ def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "targets").splitlines()
     by_name = {row.split(" | ")[0].removeprefix("| "): row for row in rows}
     assert by_name["default, dense self: a network trained alone"].endswith(
-        "71.0 | 74.0 | **no** |"  # three points ahead on the seed that both have
+        "71.0 | 74.0 | **no** | -3.0 |"  # three points ahead on the seed that both have
     )
     name = "default, 20% self: `independent` less half a point"
     best, ours = 73 * 0.2**0.5, (70 * 0.2**0.5, 71 * 0.2**0.5)  # on the common seed, and on both
-    assert by_name[name].endswith(
-        f"{ours[1]:.1f} | {ours[1] + best - ours[0] - 0.5:.1f} | **no** |"
-    )
+    lead = best - ours[0] - 0.5
+    assert by_name[name].endswith(f"{ours[1]:.1f} | {ours[1] + lead:.1f} | **no** | {-lead:+.1f} |")
     name = "channel, 40% to dense, 0.40 of the MACs: sfsc, 0.40 of the MACs"
-    assert by_name[name].endswith("| 43.0 | 37.9 | yes |")
+    assert by_name[name].endswith("| 43.0 | 37.9 | yes | +5.1 |")
+    name = "default, 20% to dense: 0.95 x dense self"
+    margins = [dense * (0.2**0.5 - 0.95) for dense in (70, 72)]  # a seed each
+    assert by_name[name].endswith(f"| **no** | {margins[0]:+.1f}, {margins[1]:+.1f} |")
 
 
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
