@@ -6,7 +6,7 @@ SFSC is after `Switchable Representation Learning Framework with Self-compatibil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +28,7 @@ def sfsc(task: Task, book: TrainingBook) -> Family:
     Its widths have the parameters of the capacities.
     """
     shares = {c: c for c in CAPACITIES}
-    loss_func = task.loss(EvidentialLoss)
-
-    def warm_up(step: int) -> None:
-        loss_func.kl_weight = min(1.0, 2 * step / task.recipe.steps)
-
-    return _train_widths(task, book, "sfsc", shares, loss_func, prunnet.PCGrad(), warm_up)
+    return _train_widths(task, book, "sfsc", shares, task.loss(EvidentialLoss), prunnet.PCGrad())
 
 
 def slimmable(task: Task, book: TrainingBook) -> Family:
@@ -62,7 +57,6 @@ def _train_widths(
     shares: Mapping[float, float],
     loss_func: nn.Module,
     integrator: Integrator,
-    before_step: Callable[[int], None] = lambda _: None,
 ) -> Family:
     """The family, its widths given by the share of the dense network's parameters."""
     widths = (1.0, *shares.values())
@@ -73,8 +67,7 @@ def _train_widths(
         schedule = task.schedule(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         generator = torch.Generator().manual_seed(task.recipe.seed)
-        for step, (images, labels) in enumerate(task.batches(title)):
-            before_step(step)
+        for images, labels in task.batches(title):
 
             def backward(capacity: float, images: Tensor = images, labels: Tensor = labels) -> None:
                 embeddings = network(images)

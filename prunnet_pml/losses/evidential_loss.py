@@ -15,12 +15,12 @@ from torch import Tensor, nn
 class EvidentialLoss(NormalizedSoftmaxLoss):
     """Classification by evidence: how hard it pulls depends on how uncertain the network is.
 
-    It makes of logits ``z`` the evidence ``e = softplus(z)`` for every class, and of that a
-    Dirichlet distribution of class probabilities, with parameters ``alpha = e + 1`` and strength
-    ``S = sum(alpha)``. The loss is the cross-entropy in expectation, ``digamma(S) -
-    digamma(alpha_y)``, plus ``kl_weight`` times the divergence of the wrong classes' evidence from
-    none. The less evidence there is for its class, the harder an image pulls: so subnetworks share
-    the training by their uncertainty.
+    It makes of logits ``z`` the evidence ``e = exp(z)`` for every class, and of that a Dirichlet
+    distribution of class probabilities, with parameters ``alpha = e + 1`` and strength ``S =
+    sum(alpha)``. The loss is the cross-entropy in expectation, ``digamma(S) - digamma(alpha_y)``,
+    plus ``kl_weight`` times the divergence of the wrong classes' evidence from none. The less
+    evidence there is for its class, the harder an image pulls: so subnetworks share the training by
+    their uncertainty.
 
     That is the compatible loss of `Switchable Representation Learning Framework with
     Self-compatibility <https://arxiv.org/abs/2206.08289>`_ (CVPR 2023), as
@@ -31,8 +31,9 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
     Args:
         num_classes: Number of classes.
         embedding_size: Dimension of the embeddings.
-        kl_weight: Weight of the divergence. It is usual to raise it from 0 to 1 in the first
-            epochs: set the attribute.
+        kl_weight: Weight of the divergence, which grows with the number of classes. For ten of
+            them it is usual to raise it from 0 to 1 in the first epochs (set the attribute); with
+            hundreds it would outweigh all else.
         **kwargs: As of PML's ``NormalizedSoftmaxLoss``, whose logits these are.
 
     Attributes:
@@ -43,7 +44,7 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
         self,
         num_classes: int,
         embedding_size: int,
-        kl_weight: float = 1.0,
+        kl_weight: float = 0.0,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(num_classes, embedding_size, **kwargs)
@@ -74,7 +75,11 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
         weights = lmu.convert_to_weights(indices_tuple, labels, dtype=embeddings.dtype)
         images = c_f.torch_arange_from_size(embeddings)
         terms = {
-            name: {"losses": term * weights, "indices": images, "reduction_type": "element"}
+            name: {
+                "losses": term.to(weights) * weights,
+                "indices": images,
+                "reduction_type": "element",
+            }
             for name, term in losses.items()
         }
         self.add_weight_regularization_to_loss_dict(terms, self.W.t())
@@ -82,11 +87,11 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
 
     def uncertainty(self, embeddings: Tensor) -> Tensor:
         """The share of the Dirichlet's strength that is not evidence, in (0, 1], ``[batch]``."""
-        return _uncertainty(self._alpha(embeddings))
+        return _uncertainty(self._alpha(embeddings)).to(embeddings.dtype)
 
     def _alpha(self, embeddings: Tensor) -> Tensor:
-        """The Dirichlet parameters, ``[batch, classes]``."""
-        return nn.functional.softplus(self.get_logits(embeddings)) + 1
+        """The Dirichlet parameters, ``[batch, classes]``, in float64: evidence spans decades."""
+        return self.get_logits(embeddings).double().exp() + 1
 
     def _sub_loss_names(self) -> list[str]:
         return ["loss", "kl_loss"]

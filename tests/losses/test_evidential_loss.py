@@ -30,7 +30,7 @@ def alphas(loss_func: EvidentialLoss, batch: Tensor) -> list[list[float]]:
         row = []
         for c in range(weights.shape[1]):
             cosine = embedding @ weights[:, c] / (embedding.norm() * weights[:, c].norm())
-            row.append(1 + math.log1p(math.exp(cosine.item() / loss_func.temperature)))
+            row.append(1 + math.exp(cosine.item() / loss_func.temperature))
         rows.append(row)
     return rows
 
@@ -72,6 +72,18 @@ def test_uncertainty_is_what_is_no_evidence() -> None:
     should = torch.tensor([3 / sum(alpha) for alpha in alphas(loss_func, batch)])
     torch.testing.assert_close(loss_func.uncertainty(batch), should)
     assert (loss_func.uncertainty(batch) <= 1).all()
+
+
+def test_much_evidence_is_no_overflow() -> None:
+    """At a temperature of 0.01 evidence goes up to exp(100), beyond what float32 holds."""
+    loss_func = EvidentialLoss(3, 4, kl_weight=1.0, temperature=0.01)
+    batch = loss_func.W.detach().t()[[1, 1, 2, 2, 0, 0]].requires_grad_()  # all of them wrong
+    loss = loss_func(batch, LABELS)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+    assert batch.grad.isfinite().all()
+    assert batch.grad.abs().sum() > 0
 
 
 def test_stats_are_collected_where_asked_for() -> None:
