@@ -22,6 +22,7 @@ from prunnet_pml.hub.card_text import CURVE, EVALUATION, MATRIX, card_text
 from prunnet_pml.hub.fields import read_json
 from prunnet_pml.hub.layout import CONFIG
 from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.record_names import percent
 
 CARD = "README.md"
 
@@ -120,7 +121,7 @@ def _results(matrix: CompatibilityMatrix, metric: str, data: str) -> list[EvalRe
     """A result per cell that is a promise: each capacity in the dense gallery, and in its own."""
     data_name = re.split(r"[,.;:]", data, maxsplit=1)[0].strip()
     cells = {
-        f"{capacity:.0%} query, {where} gallery": value
+        f"{percent(capacity)} query, {where} gallery": value
         for where, test in (
             ("dense", matrix.cross_test(metric)),
             ("own", matrix.self_test(metric)),

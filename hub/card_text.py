@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prunnet_pml.evaluation import METRICS, CompatibilityMatrix
 from prunnet_pml.hub.layout import DENSE
 from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.record_names import percent
 
 EVALUATION, MATRIX, CURVE = (
     "evaluation/matrix.json",
@@ -41,7 +42,7 @@ def card_text(
 
 
 def _head(manifest: Manifest, architecture: str | None, name: str) -> str:
-    lowest = f"{min(manifest.capacities):.0%}"
+    lowest = percent(min(manifest.capacities))
     network = f"`{architecture}`" if architecture else "network"
     kept = "hidden units" if manifest.units else "weights"
     return (
@@ -88,7 +89,7 @@ def _bytes(manifest: Manifest) -> str:
     rows, below = ["| capacity | download | from the one above |", "| ---: | ---: | ---: |"], 0
     for capacity in sorted(manifest.capacities):
         size = manifest.bytes_for(capacity)
-        rows.append(f"| {capacity:.0%} | {_mb(size)} | {_mb(size - below) if below else ''} |")
+        rows.append(f"| {percent(capacity)} | {_mb(size)} | {_mb(size - below) if below else ''} |")
         below = size
     return "## Bytes\n\n" + "\n".join(rows)
 
@@ -98,7 +99,7 @@ def _retrieval(matrix: CompatibilityMatrix, metric: str, data: str | None) -> st
     cross, own = matrix.cross_test(metric), matrix.self_test(metric)
     trained = matrix.trained_capacities
     rows = [
-        f"| {c:.0%}{'' if trained is None or c in (1.0, *trained) else ' *'} "
+        f"| {percent(c)}{'' if trained is None or c in (1.0, *trained) else ' *'} "
         f"| {100 * cross[c]:.1f} | {f'{100 * own[c]:.1f}' if c in own else ''} |"
         for c in sorted(cross, reverse=True)
     ]
@@ -125,7 +126,7 @@ def _training(data: str | None, recipe: str | Mapping[str, object] | None) -> st
 
 def _limits(manifest: Manifest, license: str | None) -> str:
     licence = license or "not stated: ask the authors before you use it"
-    lowest = f"{min(manifest.capacities):.0%}"
+    lowest = percent(min(manifest.capacities))
     left_out = """are single weights. That saves bytes, not time: zeros are
   multiplied as other numbers are. Networks of granularity "channel" are faster."""
     if manifest.units:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from prunnet_pml.given_network import as_input
 from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import capacity, get_capacity, set_capacity, trained_capacities
 from prunnet_pml.norms import STATISTICS, CapacityNorm
@@ -96,10 +97,9 @@ def _estimate(
         for owner in sets:
             for statistic in _statistics(*owner):
                 statistic.zero_()
-        device = next(model.parameters()).device
         with torch.no_grad(), capacity(model, get_capacity(model)):
             for batch in tqdm(batches, desc="calibrate", disable=None, leave=False):
-                images = _images(batch).to(device)
+                images = as_input(_images(batch), model)
                 for value in capacities:
                     set_capacity(model, value)
                     _run(model, images)
@@ -152,7 +152,7 @@ def _images(batch: Any) -> Tensor:  # noqa: ANN401
     elif isinstance(batch, list | tuple):
         images = batch[0] if batch else None
     if isinstance(images, Tensor) and images.dim() > 1:
-        return images / 255 if images.dtype == torch.uint8 else images
+        return images
     found = type(batch).__name__
     if isinstance(images, Tensor):
         found = f"a tensor of shape {tuple(images.shape)}"

@@ -35,8 +35,10 @@ class Prunable(Stamped):
             ValueError: If the checkpoint is of another architecture: a tensor has another shape,
                 no name is the network's, or (with ``strict``) names are missing or unknown.
         """
-        _check(self, state_dict, strict)
-        return super().load_state_dict(state_dict, strict, assign)
+        if isinstance(state_dict, Mapping):  # what is none, torch refuses
+            _check(self, state_dict, strict)
+        assigning = {"assign": True} if assign else {}  # which not every network's own takes
+        return super().load_state_dict(state_dict, strict, **assigning)
 
     def _save_to_state_dict(
         self,
@@ -62,6 +64,7 @@ class Prunable(Stamped):
             _warn_of_others(self, set(then))
             if _MULTIPLES in local_metadata:
                 _warn_of_other_multiples(self, local_metadata[_MULTIPLES])
+        _warn_of_old_scores(self, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
@@ -123,6 +126,24 @@ def _warn_of_others(model: nn.Module, then: set[float]) -> None:
         )
     if found:
         warn_user(f"`state_dict` {'. It '.join(found)}.")
+
+
+def _warn_of_old_scores(model: nn.Module, state_dict: Mapping[str, Any], prefix: str) -> None:
+    """Says that scores will go on ranking weights that are no longer there."""
+    without = [
+        f"{prefix}{name}.{ranked}"
+        for name, layer in model.named_modules()
+        if isinstance(layer, ScoredLayer)
+        for ranked, scores in SCORES.items()
+        if layer._parameters.get(scores) is not None
+        and f"{prefix}{name}.{ranked}" in state_dict
+        and f"{prefix}{name}.{scores}" not in state_dict
+    ]
+    if without:
+        warn_user(
+            f"`state_dict` has weights without their scores, {_some(without)}: the scores of "
+            f"{_name(model)} still rank the weights that it had before. Call reset_scores next."
+        )
 
 
 def _multiples(model: nn.Module) -> dict[str, int]:

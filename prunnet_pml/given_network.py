@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -36,6 +37,24 @@ def unwrapped(network: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return network
         network = inner
+
+
+def as_input(
+    images: Tensor, network: nn.Module, device: torch.device | str | None = None
+) -> Tensor:
+    """Images as a network takes them: on its device, as floating point numbers of its kind.
+
+    Args:
+        images: ``[batch, ...]``. Those of type uint8 are scaled to [0, 1]; other integers stay.
+        network: What they are for.
+        device: Where to send them in place of the network's device.
+    """
+    like = next(network.parameters(), images)
+    images = images.to(like.device if device is None else device)
+    if images.dtype == torch.uint8:
+        images = images / 255
+    both_float = images.is_floating_point() and like.is_floating_point()
+    return images.to(like.dtype) if both_float else images
 
 
 def shown(found: object) -> str:

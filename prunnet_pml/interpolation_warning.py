@@ -33,7 +33,7 @@ def warn_of_interpolation(
     without = sorted({*capacities} - {1.0, *owners}) if owners else []
     if not without:
         return
-    own = sorted(owners)
+    own = sorted({*owners} - {1.0})
     named = ", ".join(f"{capacity:g}" for capacity in without)
     warn_user(
         f"Capacities without norm statistics of their own are read with interpolated ones, which "

@@ -20,6 +20,8 @@ from prunnet_pml.space import Stamped
 
 SCORES = {"weight": "scores", "bias": "bias_scores"}
 """Which parameter holds the scores of which."""
+TAKEN = (*SCORES.values(), "capacity", "trained_capacities", "multiple", "units", "passes")
+"""Attributes of a scored layer, which no layer may have before."""
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -55,10 +57,12 @@ class ScoredLayer(Stamped):
         capacity: The capacity at which ``weight`` is read now; set by ``set_capacity``.
         trained_capacities: The capacities that take part in training, largest first.
         multiple: What is kept is kept in multiples of this.
+        passes: How often a capacity was set: what lies between two times is one pass over a batch.
     """
 
     scores: nn.Parameter
     capacity: float
+    passes: int = 0
     trained_capacities: tuple[float, ...]
     multiple: int = 1
     _parameters: dict[str, Any]  # who asks for scores has looked that there are some
@@ -77,11 +81,12 @@ class ScoredLayer(Stamped):
         """Gives a layer whose class was just exchanged the state of a dense one."""
         self.capacity = 1.0
         self.trained_capacities = trained_capacities
+        self.passes = 0
         self._thresholds, self._masks = {}, {}
 
     def end(self) -> None:
         """Takes that state away again."""
-        for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
+        for name in ("capacity", "trained_capacities", "passes", "_thresholds", "_masks"):
             del self.__dict__[name]
 
     def set_capacity(self, capacity: float) -> None:
@@ -91,7 +96,12 @@ class ScoredLayer(Stamped):
         compiled one it is ``train``, ``eval`` and loading that do.
         """
         self.capacity = capacity
-        if capacity == 1:
+        self.passes += 1
+        self.find_masks()
+
+    def find_masks(self) -> None:
+        """Finds the masks of the current capacity where scores have changed."""
+        if self.capacity == 1:
             self._masks.clear()
             return
         for name in SCORES.values():
@@ -104,14 +114,21 @@ class ScoredLayer(Stamped):
         self._masks.clear()
 
     def train(self, mode: bool = True) -> Any:  # noqa: ANN401 (Self)
-        """Also finds the masks anew, for a compiled network whose scores have moved."""
+        """Also finds the masks anew: scores may have moved through ``.data`` or been compiled."""
         super().train(mode)
-        self.set_capacity(self.capacity)
+        self.forget_masks()
+        self.find_masks()
         return self
 
     def _load_from_state_dict(self, *args: Any) -> None:  # noqa: ANN401
         super()._load_from_state_dict(*args)
-        self.set_capacity(self.capacity)
+        self.find_masks()
+
+    def _replicate_for_data_parallel(self) -> Any:  # noqa: ANN401
+        raise RuntimeError(
+            "A prunable network can't be replicated by nn.DataParallel, which sets `weight`. "
+            "Use DistributedDataParallel."
+        )
 
     def mask_score_gradients(self) -> None:
         """Zeroes the score gradients of what the current capacity prunes.
@@ -212,8 +229,8 @@ def add_scores(
     for name, scores_name in SCORES.items():
         parameter = scored._parameters[name]
         if parameter is not None and (name == "weight" or score_bias):
-            scores = nn.Parameter(scored.first_scores(name, initial_scores))
-            scored.register_parameter(scores_name, scores)
+            scores = scored.first_scores(name, initial_scores)
+            scored.register_parameter(scores_name, nn.Parameter(scores, parameter.requires_grad))
 
 
 def remove_scores(layer: ScoredLayer) -> None:

@@ -45,7 +45,8 @@ def make_prunable(
 
     The network computes what it did before, to the bit, until a capacity below 1 is set. From then
     on ``layer.weight`` is the masked weight and no leaf; the parameters are what
-    ``named_parameters()`` gives: freeze and initialise those. Convert to ``SyncBatchNorm`` before.
+    ``named_parameters()`` gives: freeze and initialise those. What is frozen before has frozen
+    scores. Convert to ``SyncBatchNorm`` before.
 
     Args:
         model: Any network. It keeps its parameter names and methods, and ``isinstance`` knows it;
@@ -149,6 +150,11 @@ def get_capacity(model: nn.Module) -> float:
     return _first_scored_layer(model).capacity
 
 
+def get_pass(model: nn.Module) -> int:
+    """Counts the passes of a prunable network: every ``set_capacity`` begins one."""
+    return _first_scored_layer(model).passes
+
+
 def trained_capacities(model: nn.Module) -> tuple[float, ...]:
     """The capacities below 1 that take part in training, largest first."""
     return _first_scored_layer(model).trained_capacities
@@ -229,6 +235,7 @@ def reset_scores(
                 scores = layer._parameters.get(scores_name)
                 if scores is not None:
                     scores.copy_(layer.first_scores(name, score))
+            layer.find_masks()
 
 
 def _refuse(beside: str, **arguments: object) -> None:

@@ -12,6 +12,7 @@ from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import Integrator, as_integrator, default_integrator
 from prunnet_pml.network import (
+    get_capacity,
     score_parameters,
     scored_layers,
     scored_parameters,
@@ -59,8 +60,9 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             counted where the wrapped optimizer is ``fused``.
 
     Raises:
-        ValueError: If ``model`` is not prunable, its norms were replaced since, scores are missing
-            in the optimizer's groups, or an argument is out of its range.
+        ValueError: If ``model`` is not prunable, its parts train different capacities, its norms
+            were replaced since, scores are missing in the optimizer's groups, or an argument is out
+            of its range.
     """
 
     _step_supports_amp_scaling = True  # GradScaler then always calls step, and rows never go stale
@@ -88,7 +90,10 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             raise ValueError(
                 f"`dense_steps` should be an integer from 0 on. Found {dense_steps!r}."
             )
+        if isinstance(optimizer, torch.optim.LBFGS):
+            raise ValueError("`optimizer` should step without a closure. Found LBFGS.")
         _check_scores(optimizer, model)
+        _check_capacities(model)
         check_norms(model)
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self.optimizer = optimizer
@@ -191,6 +196,9 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._forget()
         self._share_state()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()  # torch's keeps groups and state alone
+
     def _order(self) -> tuple[float, ...]:
         """The capacities of the step that comes next."""
         trained = trained_capacities(self.model) if self._steps >= self.dense_steps else ()
@@ -221,7 +229,12 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def _collect(self, index: int, count: int, capacity: float, scored: set[nn.Parameter]) -> None:
         """Takes the gradients that a capacity's backward left."""
-        if not any(parameter.grad is not None for parameter in scored):
+        if (now := get_capacity(self.model)) != capacity:
+            raise RuntimeError(
+                f"The loop over `capacities()` should leave the network at capacity {capacity:g}. "
+                f"Found {now:g}."
+            )
+        if not any(parameter.grad is not None for parameter in self._parameters()):
             raise RuntimeError(
                 f"Every capacity should run backward. Found no gradient at capacity {capacity:g}."
             )
@@ -260,4 +273,14 @@ def _check_scores(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
         raise ValueError(
             f"`optimizer` should hold the scores of `model`. Found {len(missing)} missing "
             f"(`{names[missing[0]]}`, ...): build it after make_prunable."
+        )
+
+
+def _check_capacities(model: nn.Module) -> None:
+    """Where a network has several prunable parts, one loop trains all of them."""
+    trained = {layer.trained_capacities for layer in scored_layers(model).values()}
+    if len(trained) > 1:
+        raise ValueError(
+            "`model` should train the same capacities in all its parts. "
+            f"Found {' and '.join(map(str, sorted(trained)))}."
         )

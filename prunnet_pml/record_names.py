@@ -1,4 +1,4 @@
-"""How losses and matrix cells are called in progress bars and record keepers.
+"""How capacities, and losses and matrix cells at them, are called.
 
 PML's hooks write names into SQL as they are, so a name has letters, digits and underscores only:
 capacities are in percent, ``20`` for 0.2 and ``12_5`` for 0.125.
@@ -7,6 +7,11 @@ capacities are in percent, ``20`` for 0.2 and ``12_5`` for 0.125.
 from __future__ import annotations
 
 from prunnet_pml.masks import check_capacity
+
+
+def percent(capacity: float) -> str:
+    """A capacity as people read it: ``20%``, ``12.5%``."""
+    return f"{100 * capacity:.4g}%"
 
 
 def loss_name(loss: str, capacity: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from prunnet_pml.layers import is_scorable
+from prunnet_pml.layers import TAKEN, is_scorable
 
 
 def layers_to_score(
@@ -20,8 +20,8 @@ def layers_to_score(
         filter_fn: As in ``make_prunable``.
 
     Raises:
-        ValueError: If there are none, ``filter_fn`` is no function, or the network has parameters
-            without a shape yet.
+        ValueError: If there are none, ``filter_fn`` is no function, the network has parameters
+            without a shape yet, or one of the layers has an attribute that scores need.
     """
     if not (filter_fn is None or callable(filter_fn)):
         raise ValueError(
@@ -48,6 +48,13 @@ def layers_to_score(
             f"{chosen_by} should be true for a Conv2d or Linear of {type(model).__name__}. "
             f"Found none among {len(candidates)} ({names})."
         )
+    for name, layer in candidates.items():
+        taken = [attribute for attribute in TAKEN if hasattr(layer, attribute)]
+        if taken and layer in layers:
+            raise ValueError(
+                f"`{name}` should have no attribute `{taken[0]}`, which a scored layer has. Found "
+                f"one in {type(layer).__name__}: rename it, or leave the layer out by `filter_fn`."
+            )
     return layers
 
 

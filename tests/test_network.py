@@ -144,6 +144,65 @@ def test_reset_scores_starts_from_the_weights_of_now(model: nn.Module) -> None:
     assert weights[kept(model.conv2)].min() > weights[~kept(model.conv2)].max()
 
 
+def test_masks_follow_scores_that_were_written_through_data(model: nn.Module) -> None:
+    """As mmengine's EMAHook and others swap weights: no version counter sees it."""
+    prunnet.set_capacity(model, 0.2)
+    before = kept(model.conv2)
+    model.conv2.scores.data.copy_(torch.rand_like(model.conv2.scores))
+    model.eval()
+    assert int(kept(model.conv2).sum()) == int(before.sum())
+    assert not torch.equal(kept(model.conv2), before)
+    assert torch.equal(kept(model.conv2), prunnet.prune(model, 0.2).conv2.weight != 0)
+
+
+def test_a_plain_checkpoint_without_scores_warns_until_they_are_reset(model: nn.Module) -> None:
+    plain = TinyEmbedder()
+    with pytest.warns(
+        UserWarning, match=r"2 \(`conv1\.weight`, `conv2\.weight`\): the scores of Tiny"
+    ):
+        model.load_state_dict(plain.state_dict(), strict=False)
+    bigger = nn.ModuleDict({"trunk": model})
+    with pytest.warns(UserWarning, match="`trunk.conv1.weight`"):
+        bigger.load_state_dict(nn.ModuleDict({"trunk": plain}).state_dict(), strict=False)
+    prunnet.reset_scores(model)
+    weights = plain.conv2.weight.abs()
+    prunnet.set_capacity(model, 0.2)
+    assert weights[kept(model.conv2)].min() > weights[~kept(model.conv2)].max()
+
+
+def test_a_network_with_its_own_loading_keeps_it() -> None:
+    class Own(TinyEmbedder):
+        def load_state_dict(self, state_dict: dict[str, Tensor], strict: bool = True) -> object:
+            return super().load_state_dict(state_dict, strict)
+
+    model = prunnet.make_prunable(Own())
+    state = {name: value + 1 for name, value in model.state_dict().items()}
+    state["bn1.norm_capacities"] = state["bn2.norm_capacities"] = model.bn1.norm_capacities
+    model.load_state_dict(state)
+    assert torch.equal(model.conv1.scores, state["conv1.scores"])
+
+
+def test_what_is_no_state_dict_is_left_to_torch(model: nn.Module) -> None:
+    with pytest.raises(TypeError, match="state_dict to be dict-like"):
+        model.load_state_dict([1])
+
+
+@pytest.mark.parametrize("name", ["capacity", "scores", "multiple"])
+def test_a_layer_with_an_attribute_that_scores_need_is_refused(name: str) -> None:
+    plain = TinyEmbedder()
+    setattr(plain.conv2, name, 7)
+    with pytest.raises(ValueError, match=f"`conv2` should have no attribute `{name}`"):
+        prunnet.make_prunable(plain)
+    assert type(plain.conv1) is nn.Conv2d
+    prunnet.make_prunable(plain, filter_fn=lambda _, layer: layer == "conv1")
+    assert getattr(plain.conv2, name) == 7
+
+
+def test_data_parallel_replicas_are_refused(model: nn.Module) -> None:
+    with pytest.raises(RuntimeError, match="Use DistributedDataParallel"):
+        model.conv1._replicate_for_data_parallel()
+
+
 def test_set_capacity_lasts_and_changes_no_state(model: nn.Module, batch: Tensor) -> None:
     before = snapshot(model)
     dense = model(batch)

@@ -304,6 +304,14 @@ def test_calibrate_scales_bytes_as_evaluate_does(trained: nn.Module) -> None:
     assert_equal_states(trained, snapshot(expected))
 
 
+def test_calibrate_gives_a_network_images_of_its_precision(trained: nn.Module) -> None:
+    images = torch.randn(6, 1, 8, 8, dtype=torch.float64)
+    expected = copy.deepcopy(trained)
+    prunnet.calibrate(expected, [images.float()], [0.4])
+    prunnet.calibrate(trained, [images], [0.4])
+    assert_equal_states(trained, snapshot(expected))
+
+
 def test_calibrate_says_which_batch_a_norm_of_vectors_can_not_take() -> None:
     model = prunnet.make_prunable(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)))
     before = snapshot(model)
@@ -356,7 +364,8 @@ def test_a_plain_checkpoint_fills_every_set(model: nn.Module, assign: bool) -> N
     for images in loader():
         plain(images)
     prunnet.set_capacity(model, 0.4)  # whatever it is set to
-    model.load_state_dict(plain.state_dict(), strict=False, assign=assign)
+    with pytest.warns(UserWarning, match="Call reset_scores next"):
+        model.load_state_dict(plain.state_dict(), strict=False, assign=assign)
     for (name, _), found in all_sets(model).items():
         assert equal(found, batch_norms(plain)[name].state_dict())
     before = all_sets(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -538,3 +539,72 @@ def test_at_most_one_set_of_gradients_is_alive(task: Task) -> None:
 def test_a_wrapped_optimizer_is_not_wrapped_again(task: Task) -> None:
     with pytest.raises(ValueError, match="Found one wrapped already"):
         ConflictAwareOptimizer(task.optimizer(), task.model)
+
+
+def test_lbfgs_is_refused(task: Task) -> None:
+    with pytest.raises(ValueError, match=r"without a closure\. Found LBFGS"):
+        task.optimizer(torch.optim.LBFGS)
+
+
+def test_parts_that_train_other_capacities_are_refused() -> None:
+    parts = nn.ModuleList(
+        [prunnet.make_prunable(TinyEmbedder(), capacities) for capacities in ((0.5,), (0.2, 0.4))]
+    )
+    sgd = torch.optim.SGD(parts.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match=r"Found \(0\.4, 0\.2\) and \(0\.5,\)"):
+        ConflictAwareOptimizer(sgd, parts)
+
+
+def test_a_loop_that_sets_another_capacity_is_refused(task: Task) -> None:
+    optimizer = task.optimizer()
+    with pytest.raises(RuntimeError, match=r"at capacity 0\.8\. Found 0\.3"):
+        for capacity in optimizer.capacities():
+            if capacity == 0.8:
+                prunnet.set_capacity(task.model, 0.3)
+            task.loss(batches(1)[0]).backward()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_head_of_a_frozen_network_is_trained_by_all_capacities(before: bool) -> None:
+    """Frozen before make_prunable or after it: scores follow."""
+    task, plain = Task(), TinyEmbedder()
+    body = [p for name, p in plain.named_parameters() if not name.startswith("head")]
+    if before:
+        for parameter in body:
+            parameter.requires_grad_(False)
+    task.model = prunnet.make_prunable(plain)
+    if not before:
+        for name, parameter in task.model.named_parameters():
+            parameter.requires_grad_(name.startswith("head"))
+    assert not any(score.requires_grad for score in prunnet.score_parameters(task.model))
+    trained = [p for p in task.parameters() if p.requires_grad]
+    optimizer, images = (
+        ConflictAwareOptimizer(torch.optim.SGD(trained, lr=0.1), task.model),
+        batches(1)[0],
+    )
+    total = torch.zeros_like(plain.head.weight)
+    twin = copy.deepcopy(task)
+    for capacity in CAPACITIES:  # running averages aside, norms take those of the batch
+        with prunnet.capacity(twin.model, capacity):
+            total += torch.autograd.grad(twin.loss(images), twin.model.head.weight)[0]
+    task.loop(optimizer, images)
+    torch.testing.assert_close(task.model.head.weight.grad, total)
+    optimizer.step()
+
+
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_a_copy_goes_on_as_the_original_does(task: Task, how: str) -> None:
+    optimizer, images = task.optimizer(torch.optim.Adam), batches(4)
+
+    def train(task: Task, optimizer: ConflictAwareOptimizer, images: list[Tensor]) -> None:
+        for batch in images:
+            task.loop(optimizer, batch)
+            optimizer.step()
+
+    train(task, optimizer, images[:2])
+    both = task, optimizer
+    copied, twin = copy.deepcopy(both) if how == "deepcopy" else pickle.loads(pickle.dumps(both))
+    assert twin.param_groups is twin.optimizer.param_groups
+    train(task, optimizer, images[2:])
+    train(copied, twin, images[2:])
+    assert_equal_states(copied, task.state_dict())

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from prunnet_pml.record_names import cell_name, loss_name
+from prunnet_pml.record_names import cell_name, loss_name, percent
 
 
 def test_names_say_capacities_in_percent() -> None:
@@ -31,3 +31,11 @@ def test_a_capacity_out_of_range() -> None:
         loss_name("loss", 2)
     with pytest.raises(ValueError, match="`gallery` should be in"):
         cell_name("recall_at_1", 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "text"),
+    [(1.0, "100%"), (0.2, "20%"), (0.125, "12.5%"), (0.124, "12.4%"), (0.005, "0.5%")],
+)
+def test_people_read_a_capacity_in_percent(capacity: float, text: str) -> None:
+    assert percent(capacity) == text

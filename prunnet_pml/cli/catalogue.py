@@ -9,6 +9,7 @@ import typer
 from prunnet_pml.cli.printing import AsJson, bars_on_a_terminal, print_columns, print_json
 from prunnet_pml.cli.sources import Private, Tag, megabytes
 from prunnet_pml.cli.transfer import print_commit
+from prunnet_pml.record_names import percent
 
 
 def list_(as_json: AsJson = False) -> None:
@@ -24,9 +25,9 @@ def list_(as_json: AsJson = False) -> None:
     rows = [("name", "data", "capacities", "download", "R@1 in the dense gallery", "licence")]
     for entry in catalogue():
         low, high = min(entry.capacities), max(entry.capacities)
-        found = (f"{100 * entry.recall_at_1[c]:.1f} at {c:.0%}" for c in (low, high))
+        found = (f"{100 * entry.recall_at_1[c]:.1f} at {percent(c)}" for c in (low, high))
         size = f"{megabytes(entry.sizes[low])} to {megabytes(entry.sizes[high])}"
-        capacities = " ".join(f"{c:.0%}" for c in entry.capacities)
+        capacities = " ".join(percent(c) for c in entry.capacities)
         data = entry.data.partition(",")[0]
         rows.append((entry.name, data, capacities, size, ", ".join(found), entry.licence))
     print_columns(rows)

@@ -18,6 +18,7 @@ from prunnet_pml.cli.subnetworks import (
     Params,
     load_subnetwork,
 )
+from prunnet_pml.record_names import percent
 
 
 class Format(str, Enum):
@@ -74,4 +75,4 @@ def export(
         made = {"file": str(file), "capacity": found.capacity, "bytes": size}
         print_json({**made, "space_id": found.manifest.space_id})
     else:
-        typer.echo(f"{file}: {100 * found.capacity:.4g}%, {megabytes(size)}")
+        typer.echo(f"{file}: {percent(found.capacity)}, {megabytes(size)}")

@@ -8,6 +8,7 @@ import typer
 
 from prunnet_pml.cli.printing import AsJson, print_columns, print_json
 from prunnet_pml.cli.sources import Revision, Source, megabytes
+from prunnet_pml.record_names import percent
 
 if TYPE_CHECKING:
     from prunnet_pml.hub import Description
@@ -26,7 +27,7 @@ def info(source: Source, revision: Revision = None, as_json: AsJson = False) -> 
         print_json(_facts(found))
         return
     manifest = found.manifest
-    trained = ", ".join(f"{c:.0%}" for c in (*manifest.trained_capacities, 1.0))
+    trained = ", ".join(percent(c) for c in (*manifest.trained_capacities, 1.0))
     print_columns(
         [
             ("network", found.architecture or "a hand-written one"),
@@ -41,7 +42,7 @@ def info(source: Source, revision: Revision = None, as_json: AsJson = False) -> 
     for capacity in manifest.capacities:
         result = found.headline.get(capacity)
         shown = "" if result is None else f"{100 * result:.1f}"
-        rows.append((f"{capacity:.0%}", megabytes(manifest.bytes_for(capacity)), shown))
+        rows.append((percent(capacity), megabytes(manifest.bytes_for(capacity)), shown))
     if manifest.scores:
         rows.append(("prunable", megabytes(manifest.bytes_for(None)), ""))
     print_columns(rows)

@@ -17,6 +17,7 @@ from prunnet_pml.cli.subnetworks import (
     Params,
     load_subnetwork,
 )
+from prunnet_pml.record_names import percent
 
 
 def prune(
@@ -69,4 +70,4 @@ def prune(
         print_json({**made, "space_id": found.manifest.space_id})
     else:
         kind = type(found.network).__name__
-        typer.echo(f"{out}: {kind} at {100 * found.capacity:.4g}%, {megabytes(size)}")
+        typer.echo(f"{out}: {kind} at {percent(found.capacity)}, {megabytes(size)}")

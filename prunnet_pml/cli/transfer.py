@@ -9,6 +9,7 @@ import typer
 
 from prunnet_pml.cli.printing import AsJson, bars_on_a_terminal, print_json
 from prunnet_pml.cli.sources import Private, Repo, Revision, Source, Tag, megabytes
+from prunnet_pml.record_names import percent
 
 _Capacity = Annotated[
     float | None,
@@ -89,6 +90,6 @@ def _print_folder(
     if as_json:
         print_json({"folder": str(folder), "capacity": capacity, "bytes": size})
     else:
-        shown = "prunable" if capacity is None else f"{capacity:.0%}"
+        shown = "prunable" if capacity is None else percent(capacity)
         told = ", at hand already: nothing was downloaded" if was_there else ""
         typer.echo(f"{folder}: {shown}, {megabytes(size)}{told}")

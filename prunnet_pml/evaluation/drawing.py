@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunnet_pml.evaluation.matrix import METRICS, CompatibilityMatrix
+from prunnet_pml.record_names import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +46,8 @@ def plot_matrix(
         colour = "white" if shades[row, column] > 0.5 else _INK
         text = "n/a" if np.isnan(value) else f"{value:.1f}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
-    axes.set_xticks(range(columns), [f"{c:.0%}" for c in matrix.gallery_capacities])
-    axes.set_yticks(range(rows), [f"{c:.0%}" for c in matrix.query_capacities])
+    axes.set_xticks(range(columns), [percent(c) for c in matrix.gallery_capacities])
+    axes.set_yticks(range(rows), [percent(c) for c in matrix.query_capacities])
     axes.set_xticks(np.arange(columns - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(rows - 1) + 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1.5)
@@ -89,7 +90,7 @@ def plot_capacity_curve(
     """
     if trained is None and matrix.trained_capacities is not None:
         trained = (1.0, *matrix.trained_capacities)
-    index = f"{'dense' if gallery == 1 else f'{gallery:.0%}'} gallery"
+    index = f"{'dense' if gallery == 1 else percent(gallery)} gallery"
     curves: dict[str, tuple[Mapping[float, float], dict[str, Any]]] = {
         "cross-test": (
             matrix.cross_test(metric, gallery),
@@ -113,7 +114,7 @@ def plot_capacity_curve(
     if trained is not None and not set(matrix.query_capacities) <= set(trained):
         axes.plot([], [], "o", color=_FAINT, markerfacecolor="white", label="untrained capacity")
     axes.set_xlim(0, 1.04)
-    axes.set_xticks(every, [f"{c:.0%}" for c in every])
+    axes.set_xticks(every, [percent(c) for c in every])
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     axes.grid(axis="y", color="#e6e8eb", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)

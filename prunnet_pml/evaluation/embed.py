@@ -17,7 +17,7 @@ from prunnet_pml.evaluation.sharing import (
     share_of_batches,
     share_of_dataset,
 )
-from prunnet_pml.given_network import check_embeddings
+from prunnet_pml.given_network import as_input, check_embeddings
 from prunnet_pml.network import capacity
 
 Images: TypeAlias = Dataset[Any] | DataLoader[Any] | tuple[Tensor, Tensor]
@@ -113,9 +113,7 @@ def _embed(
                 raise ValueError(
                     f"`data` should yield (image, label). Found {type(batch).__name__}."
                 )
-            images = batch[0].to(device)
-            if images.dtype == torch.uint8:
-                images = images / 255
+            images = as_input(batch[0], model, device)
             embeddings = {}
             for key, at_capacity in passes.items():
                 with at_capacity():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunnet_pml.evaluation.matrix import METRICS, CompatibilityMatrix
+from prunnet_pml.record_names import percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,7 +19,7 @@ def rich_table(matrix: CompatibilityMatrix, metric: str) -> "Table":
     table = Table(title=f"{METRICS.get(metric, metric)}, %", caption="row: query, column: gallery")
     table.add_column("capacity", justify="right", style="bold")
     for capacity in matrix.gallery_capacities:
-        table.add_column(f"{capacity:.0%}", justify="right")
+        table.add_column(percent(capacity), justify="right")
     for row in _rows(matrix, metric):
         table.add_row(*row)
     return table
@@ -27,7 +28,7 @@ def rich_table(matrix: CompatibilityMatrix, metric: str) -> "Table":
 def markdown_table(matrix: CompatibilityMatrix, metric: str) -> str:
     """One metric in percent: a row per query capacity, a column per gallery capacity."""
     head = [f"{METRICS.get(metric, metric)}, query \\ gallery"]
-    head += [f"{capacity:.0%}" for capacity in matrix.gallery_capacities]
+    head += [percent(capacity) for capacity in matrix.gallery_capacities]
     lines = [head, ["---:"] * len(head), *_rows(matrix, metric)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -69,6 +70,6 @@ def matrix_of_json(text: str) -> CompatibilityMatrix:
 def _rows(matrix: CompatibilityMatrix, metric: str) -> list[list[str]]:
     """Cells in percent, "n/a" for NaN, each row behind its capacity."""
     return [
-        [f"{capacity:.0%}", *("n/a" if np.isnan(v) else f"{100 * v:.1f}" for v in row)]
+        [percent(capacity), *("n/a" if np.isnan(v) else f"{100 * v:.1f}" for v in row)]
         for capacity, row in zip(matrix.query_capacities, matrix[metric], strict=True)
     ]

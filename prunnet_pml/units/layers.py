@@ -91,8 +91,9 @@ def add_unit_scores(
         layer.__dict__["_first_reader"] = first  # not a submodule of this one
         if first is None:
             first = layer
-            scores = nn.Parameter(layer.first_scores("weight", initial_scores))
-            layer.register_parameter("scores", scores)
+            scores = layer.first_scores("weight", initial_scores)
+            trained = layer._parameters["weight"].requires_grad
+            layer.register_parameter("scores", nn.Parameter(scores, trained))
 
 
 def remove_unit_scores(layer: UnitLayer) -> None:

@@ -73,6 +73,7 @@ def test_plain_networks_are_embedded_too() -> None:
 def test_half_precision_networks_give_float32(model: nn.Module) -> None:
     embeddings, _ = embed(model.bfloat16(), (IMAGES.bfloat16(), LABELS))
     assert embeddings.dtype == torch.float32
+    assert torch.equal(embed(model, (IMAGES, LABELS))[0], embeddings)  # a loader's are float32
 
 
 def test_each_capacity_is_that_of_the_network_set_to_it(model: nn.Module) -> None:

@@ -190,10 +190,11 @@ def test_references_of_the_caller_go_before_the_dense_embeddings(model: nn.Modul
     assert torch.equal(found, plain(embeddings(2), LABELS, **refs))
 
 
-def test_the_dense_embeddings_are_those_of_the_last_batch(model: nn.Module) -> None:
+def test_the_dense_embeddings_are_those_of_the_last_pass(model: nn.Module) -> None:
     plain = losses.ContrastiveLoss()
     compatible = CompatibleLoss(plain, model, space="embedding")
     for seed in (1, 2):
+        prunnet.set_capacity(model, 1.0)
         compatible(dense := embeddings(seed), LABELS)
     for capacity in (0.8, 0.4):
         with prunnet.capacity(model, capacity):
@@ -201,6 +202,38 @@ def test_the_dense_embeddings_are_those_of_the_last_batch(model: nn.Module) -> N
         assert torch.equal(
             found, plain(embeddings(3), LABELS, ref_emb=dense.detach(), ref_labels=LABELS.clone())
         )
+
+
+def test_the_batches_of_a_pass_are_met_in_their_order(model: nn.Module) -> None:
+    """Two views of the images, with the same labels: each is compared with its own."""
+    compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    views = [embeddings(1), embeddings(2)]
+    expected = {}
+    for i, view in enumerate(views):  # one at a time
+        for capacity in (1.0, 0.8, 0.4):
+            with prunnet.capacity(model, capacity):
+                expected[capacity, i] = compatible(
+                    view if capacity == 1 else 0.9 * view + 0.1, LABELS
+                )
+    for _ in range(2):
+        for capacity in (1.0, 0.8, 0.4):
+            prunnet.set_capacity(model, capacity)
+            for i, view in enumerate(views):
+                found = compatible(view if capacity == 1 else 0.9 * view + 0.1, LABELS)
+                assert torch.equal(found, expected[capacity, i])
+    with pytest.raises(RuntimeError, match=r"Found 2 of them and 3 of capacity 0\.4"):
+        compatible(views[0], LABELS)
+
+
+def test_a_pass_of_too_many_batches_is_refused(model: nn.Module) -> None:
+    """Not compared with another batch, and a long evaluation keeps no more than a few."""
+    compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    for _ in range(17):
+        compatible(embeddings(), LABELS)
+    assert len(compatible._dense._kept) == 16
+    prunnet.set_capacity(model, 0.4)
+    with pytest.raises(RuntimeError, match="at most 16, which begins at set_capacity"):
+        compatible(embeddings(), LABELS)
 
 
 @pytest.mark.parametrize("name", WITH_CLASS_WEIGHTS)
@@ -420,7 +453,7 @@ def test_a_subnetwork_embeds_the_batch_that_the_dense_network_saw(model: nn.Modu
     compatible(embeddings(1), LABELS)
     with prunnet.capacity(model, 0.4):
         compatible(embeddings(2), LABELS.clone())
-        with pytest.raises(RuntimeError, match="batch that the dense network embedded last"):
+        with pytest.raises(RuntimeError, match="batch that the dense network embedded: loop"):
             compatible(embeddings(2), LABELS.flip(0))
 
 
