@@ -105,7 +105,10 @@ def opened(folder: Path, name: str, manifest: Manifest) -> Iterator[StoredFile]:
 
 def _check(path: Path, record: FileRecord) -> None:
     if not path.is_file():  # nor a device, or a link that leads nowhere
-        raise FileNotFoundError(f"{path} is needed for this capacity. Found no such file.")
+        raise FileNotFoundError(
+            f"{path} is needed for this capacity. Found no such file: "
+            "`prunnet upgrade` downloads what a folder lacks."
+        )
     if (size := path.stat().st_size) != record.size:
         raise CheckpointError(f"{path} should have {record.size} bytes. Found {size}. {AGAIN}")
     if (found := sha256(path)) != record.sha256:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,6 +91,11 @@ def load_subnetwork(
     """
     from prunnet_pml import capacity_for, kept_units, prune
     from prunnet_pml.hub import describe, from_pretrained
+    from prunnet_pml.interpolation_warning import (
+        InterpolationWarning,
+        statistics_owners,
+        warn_of_interpolation,
+    )
 
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if (capacity is None) == (not given):
@@ -103,4 +109,13 @@ def load_subnetwork(
     if capacity is None:
         capacity = capacity_for(model, **given)  # type: ignore[arg-type]
     kept = kept_units(model, capacity) if manifest.units else None
-    return Subnetwork(prune(model, capacity), capacity, manifest, kept)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InterpolationWarning)  # whose remedy is a line of Python
+        network = prune(model, capacity)
+    owners = statistics_owners(model)
+    smaller = max((c for c in owners if c < capacity), default=None)
+    remedy = "" if smaller is None else f"`--capacity {smaller:g}` is the next smaller one. "
+    warn_of_interpolation(
+        [capacity], owners, f"{remedy}With images at hand, prunnet_pml.prune takes `calibration`."
+    )
+    return Subnetwork(network, capacity, manifest, kept)

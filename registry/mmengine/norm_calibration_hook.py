@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import broadcast
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 
 from prunnet_pml.calibration import calibrate
@@ -35,7 +35,8 @@ class NormCalibrationHook(Hook):
             the network trains on, an untrained capacity has none.
 
     Raises:
-        ValueError: If a number is not at least 1, or a capacity not in (0, 1) or there twice.
+        ValueError: If a number is not at least 1, or a capacity not in (0, 1) or there twice; when
+            training starts, if there is an ``EMAHook`` beside it.
     """
 
     def __init__(
@@ -50,6 +51,15 @@ class NormCalibrationHook(Hook):
         self.num_batches = num_batches
         self.interval = interval
         self.capacities = () if capacities is None else check_capacities(capacities)
+
+    def before_train(self, runner: Any) -> None:  # noqa: ANN401
+        """Refuses to calibrate one network where another one is validated and saved."""
+        if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+            raise ValueError(
+                "`custom_hooks` should hold NormCalibrationHook or EMAHook. Found both: the first "
+                "would calibrate the network that trains, not its average. Calibrate that one "
+                "afterwards, by prunnet_pml.calibrate."
+            )
 
     def before_train_epoch(self, runner: Any) -> None:  # noqa: ANN401
         """Drops what untrained capacities have: it would be that of an earlier network."""

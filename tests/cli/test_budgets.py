@@ -39,7 +39,7 @@ def run(*arguments: object) -> dict[str, object]:
     return json.loads(result.stdout)
 
 
-@pytest.mark.filterwarnings("default:The norm statistics:UserWarning")
+@pytest.mark.filterwarnings("default::prunnet_pml.InterpolationWarning")
 def test_prune_to_a_budget_comes_back_from_state_dict_and_json(
     channels: Path, model: nn.Module, tmp_path: Path
 ) -> None:
@@ -54,19 +54,23 @@ def test_prune_to_a_budget_comes_back_from_state_dict_and_json(
     again = prunnet.apply_kept_units(plain, kept).eval()
     again.load_state_dict(load_file(out / "model.safetensors"))
     images = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
+    with torch.no_grad(), pytest.warns(prunnet.InterpolationWarning):
         expected = prunnet.prune(model, found["capacity"])(images)
         torch.testing.assert_close(again(images), expected)
 
 
-@pytest.mark.filterwarnings("default:The norm statistics:UserWarning")
+@pytest.mark.filterwarnings("default::prunnet_pml.InterpolationWarning")
 def test_weights_are_pruned_to_bytes_for_stock_timm(
     saved: Path, network: nn.Module, tmp_path: Path
 ) -> None:
-    found = run("prune", saved, "--bytes", "1M", "--out", tmp_path / "student")
+    arguments = ["prune", str(saved), "--bytes", "1M", "--out", str(tmp_path / "student"), "--json"]
+    result = CliRunner().invoke(app, arguments)
+    found = json.loads(result.stdout)
+    assert "0.8, 1 are known. `--capacity 0.6` is the next smaller one" in result.stderr
     assert found["capacity"] == prunnet.capacity_for(network, bytes=1e6) < 1
     loaded = timm.create_model(f"local-dir:{tmp_path / 'student'}", pretrained=True)
-    expected = prunnet.prune(network, found["capacity"]).state_dict()
+    with pytest.warns(prunnet.InterpolationWarning):
+        expected = prunnet.prune(network, found["capacity"]).state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
     assert (tmp_path / "student" / "model.safetensors").stat().st_size > 1e6
     for command in ("prune", "export"):  # which say so

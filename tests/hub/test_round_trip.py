@@ -147,7 +147,9 @@ def test_below_the_norm_statistics_loading_warns_as_prune_does(
     resnet: nn.Module, tmp_path: Path
 ) -> None:
     save_pretrained(resnet, tmp_path / "saved")
-    with pytest.warns(UserWarning, match=r"interpolated .*Found 0\.1, where those of 0\.2, .*0\.8, 1 are known"):
+    with pytest.warns(
+        UserWarning, match=r"interpolated .*Found 0\.1, where those of 0\.2, .*0\.8, 1 are known"
+    ):
         loaded = from_pretrained(tmp_path / "saved", 0.1)
     with pytest.warns(UserWarning):
         assert_equal_states(loaded, snapshot(prunnet.prune(resnet, 0.1)))

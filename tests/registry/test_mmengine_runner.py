@@ -219,6 +219,14 @@ def test_calibration_says_what_it_takes(arguments: dict[str, Any], message: str)
         HOOKS.build({"type": "prunnet_pml.NormCalibrationHook", **arguments})
 
 
+def test_calibration_beside_an_average_is_refused(tmp_path: Path) -> None:
+    """What is saved and validated would be the average, which it doesn't calibrate."""
+    found = config(tmp_path)
+    found.custom_hooks += [{"type": "prunnet_pml.NormCalibrationHook"}, {"type": "EMAHook"}]
+    with pytest.raises(ValueError, match=r"NormCalibrationHook or EMAHook\. Found both"):
+        train(found)
+
+
 def test_curve_and_matrix_are_drawn_and_logged_at_each_validation(tmp_path: Path) -> None:
     changes = {"custom_hooks": [{"type": "prunnet_pml.CapacityCurveHook"}], "log_level": "INFO"}
     changes["visualizer"] = {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}]}
