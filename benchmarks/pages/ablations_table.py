@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from methods.ablations import FACTORS, values_of
 from pages.numbers import spread, table
 from study_results import Runs, on_common_seeds
 
 HEADS = [
-    "factor", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self", "cost",
+    "factor", "default", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self",
+    "cost",
 ]  # fmt: skip
+_CELLS = ((1.0, 1.0), (0.6, 1.0), (0.4, 1.0), (0.2, 1.0), (0.2, 0.2))
 
 
 def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
-    """A row a value; the default's are bold, and stand where another value was measured too.
-
-    All rows of a factor are of the same seeds.
+    """The defaults, and a row a changed value; in brackets by how much it is above the defaults.
 
     Args:
         methods: The runs of one task.
         base: What the factors are changed of.
     """
-    rows = []
-    for factor in FACTORS:
-        measured = {v: name for v, name in values_of(factor, base).items() if name in methods}
-        if len(measured) > 1:
-            runs = on_common_seeds(*(methods[name] for name in measured.values()))
-            rows += [
-                _row(factor, f"**{value}**" if name == base else value, found)
-                for (value, name), found in zip(measured.items(), runs, strict=True)
-                if found.seeds
-            ]
-    return table(HEADS, rows, texts=2)
+    if base not in methods:
+        return table(HEADS, [], texts=3)
+    defaults = methods[base]
+    found = [spread(defaults.cell(*cell)) for cell in _CELLS]
+    first = ["none", "", "", str(len(defaults.seeds)), *found, f"{defaults.cost:.1f}"]
+    rows = [row for factor in FACTORS for row in _rows(methods, factor, base)]
+    return table(HEADS, [first, *rows] if rows else [], texts=3)
 
 
-def _row(factor: str, value: str, runs: Runs) -> list[str]:
-    cells = ((1.0, 1.0), (0.6, 1.0), (0.4, 1.0), (0.2, 1.0), (0.2, 0.2))
-    return [
-        factor,
-        value,
-        str(len(runs.documents)),
-        *(spread(runs.cell(*cell)) for cell in cells),
-        f"{runs.cost:.1f}",
-    ]
+def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[str]]:
+    values = values_of(factor, base)
+    for value, name in values.items():
+        if name == base or name not in methods:
+            continue
+        changed, defaults = on_common_seeds(methods[name], methods[base])
+        if not changed.seeds:
+            continue
+        of_base = next(v for v, n in values.items() if n == base)
+        yield [
+            factor,
+            of_base,
+            value,
+            str(len(changed.seeds)),
+            *(
+                f"{spread(changed.cell(*cell))} ({changed.mean(*cell) - defaults.mean(*cell):+.1f})"
+                for cell in _CELLS
+            ),
+            f"{changed.cost:.1f}",
+        ]

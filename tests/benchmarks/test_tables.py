@@ -94,9 +94,10 @@ def test_a_row_is_the_mean_and_the_spread_over_the_seeds(study: SimpleNamespace)
 
 def test_factors_show_the_default_beside_what_was_changed(study: SimpleNamespace) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "ablations").splitlines()
-    alpha = [row for row in rows if row.startswith("| alpha")]
-    assert alpha[0].startswith("| alpha | 0 | 1 | 69.0")
-    assert alpha[1].startswith("| alpha | **0.5** | 1 | 70.0 |")  # of the seed that both have
+    [defaults] = [row for row in rows if row.startswith("| none")]
+    assert defaults.startswith("| none |  |  | 2 | 71.0 ± 1.0 | ")
+    [alpha] = [row for row in rows if row.startswith("| alpha")]
+    assert alpha.startswith("| alpha | 0.5 | 0 | 1 | 69.0 (-1.0) | ")  # on the seed that both have
     assert not any(row.startswith("| projection") for row in rows)  # nothing else was measured
 
 
