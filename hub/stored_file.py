@@ -106,8 +106,8 @@ def opened(folder: Path, name: str, manifest: Manifest) -> Iterator[StoredFile]:
 def _check(path: Path, record: FileRecord) -> None:
     if not path.is_file():  # nor a device, or a link that leads nowhere
         raise FileNotFoundError(
-            f"{path} is needed for this capacity. Found no such file: "
-            "`prunnet upgrade` downloads what a folder lacks."
+            f"{path} is needed for this capacity. Found no such file: into a folder that was "
+            "downloaded, `prunnet upgrade FOLDER --capacity NUMBER` brings it."
         )
     if (size := path.stat().st_size) != record.size:
         raise CheckpointError(f"{path} should have {record.size} bytes. Found {size}. {AGAIN}")

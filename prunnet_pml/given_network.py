@@ -49,12 +49,15 @@ def as_input(
         network: What they are for.
         device: Where to send them in place of the network's device.
     """
-    like = next(network.parameters(), images)
-    images = images.to(like.device if device is None else device)
+    parameters = list(network.parameters())
+    if device is None and parameters:
+        device = parameters[0].device
+    images = images.to(device)
     if images.dtype == torch.uint8:
         images = images / 255
-    both_float = images.is_floating_point() and like.is_floating_point()
-    return images.to(like.dtype) if both_float else images
+    kinds = [parameter.dtype for parameter in parameters if parameter.is_floating_point()]
+    fits = not kinds or images.dtype in kinds or not images.is_floating_point()
+    return images if fits else images.to(kinds[0])
 
 
 def shown(found: object) -> str:

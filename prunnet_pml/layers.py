@@ -20,7 +20,7 @@ from prunnet_pml.space import Stamped
 
 SCORES = {"weight": "scores", "bias": "bias_scores"}
 """Which parameter holds the scores of which."""
-TAKEN = (*SCORES.values(), "capacity", "trained_capacities", "multiple", "units", "passes")
+TAKEN = (*SCORES.values(), "capacity", "trained_capacities", "multiple", "pass_number")
 """Attributes of a scored layer, which no layer may have before."""
 
 
@@ -57,12 +57,12 @@ class ScoredLayer(Stamped):
         capacity: The capacity at which ``weight`` is read now; set by ``set_capacity``.
         trained_capacities: The capacities that take part in training, largest first.
         multiple: What is kept is kept in multiples of this.
-        passes: How often a capacity was set: what lies between two times is one pass over a batch.
+        pass_number: Of the first layer: which pass of a training loop runs now, see ``get_pass``.
     """
 
     scores: nn.Parameter
     capacity: float
-    passes: int = 0
+    pass_number: int | None = None
     trained_capacities: tuple[float, ...]
     multiple: int = 1
     _parameters: dict[str, Any]  # who asks for scores has looked that there are some
@@ -81,13 +81,13 @@ class ScoredLayer(Stamped):
         """Gives a layer whose class was just exchanged the state of a dense one."""
         self.capacity = 1.0
         self.trained_capacities = trained_capacities
-        self.passes = 0
         self._thresholds, self._masks = {}, {}
 
     def end(self) -> None:
         """Takes that state away again."""
-        for name in ("capacity", "trained_capacities", "passes", "_thresholds", "_masks"):
+        for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
             del self.__dict__[name]
+        self.__dict__.pop("pass_number", None)
 
     def set_capacity(self, capacity: float) -> None:
         """Reads ``weight`` at this capacity from now on.
@@ -96,7 +96,6 @@ class ScoredLayer(Stamped):
         compiled one it is ``train``, ``eval`` and loading that do.
         """
         self.capacity = capacity
-        self.passes += 1
         self.find_masks()
 
     def find_masks(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -23,6 +24,8 @@ from prunnet_pml.units.scoring import score_units, search_units, trained_with_un
 
 TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
 """The capacities that the paper trains, beside the dense network."""
+
+_PASSES = itertools.count()
 
 Granularity = Literal["weight", "channel"]
 
@@ -150,9 +153,19 @@ def get_capacity(model: nn.Module) -> float:
     return _first_scored_layer(model).capacity
 
 
-def get_pass(model: nn.Module) -> int:
-    """Counts the passes of a prunable network: every ``set_capacity`` begins one."""
-    return _first_scored_layer(model).passes
+def begin_pass(model: nn.Module) -> None:
+    """Says that what a prunable network embeds from now on is one pass over some batches."""
+    _first_scored_layer(model).pass_number = next(_PASSES)
+
+
+def end_pass(model: nn.Module) -> None:
+    """Says that the pass is over, and no other one begins."""
+    _first_scored_layer(model).pass_number = None
+
+
+def get_pass(model: nn.Module) -> int | None:
+    """The number of the pass that runs now, another one for every pass; None outside of one."""
+    return _first_scored_layer(model).pass_number
 
 
 def trained_capacities(model: nn.Module) -> tuple[float, ...]:

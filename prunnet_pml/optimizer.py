@@ -12,6 +12,8 @@ from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import Integrator, as_integrator, default_integrator
 from prunnet_pml.network import (
+    begin_pass,
+    end_pass,
     get_capacity,
     score_parameters,
     scored_layers,
@@ -130,6 +132,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         try:
             for index, capacity in enumerate(order):
                 set_capacity(self.model, capacity)
+                begin_pass(self.model)
                 self._clear_gradients()
                 self._rows.make_room(index)
                 yield capacity
@@ -137,6 +140,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             self._integrate(scored if len(order) > 1 else set())
             complete = True
         finally:
+            end_pass(self.model)
             set_capacity(self.model, 1.0)
             self._running = False
             if not complete:
@@ -197,7 +201,12 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._share_state()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()  # torch's keeps groups and state alone
+        """All but what others hang on an optimizer: a scheduler's ``step``, and hooks."""
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name != "step" and not name.startswith("_optimizer_")
+        }
 
     def _order(self) -> tuple[float, ...]:
         """The capacities of the step that comes next."""
@@ -234,7 +243,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 f"The loop over `capacities()` should leave the network at capacity {capacity:g}. "
                 f"Found {now:g}."
             )
-        if not any(parameter.grad is not None for parameter in self._parameters()):
+        trained = [parameter for parameter in scored if parameter.requires_grad]
+        if not any(p.grad is not None for p in trained or self._parameters()):
             raise RuntimeError(
                 f"Every capacity should run backward. Found no gradient at capacity {capacity:g}."
             )

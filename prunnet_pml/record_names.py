@@ -11,7 +11,7 @@ from prunnet_pml.masks import check_capacity
 
 def percent(capacity: float) -> str:
     """A capacity as people read it: ``20%``, ``12.5%``."""
-    return f"{100 * capacity:.4g}%"
+    return f"{100 * capacity:.5g}%"
 
 
 def loss_name(loss: str, capacity: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from networks import TinyEmbedder
@@ -39,6 +41,24 @@ def test_the_student_is_that_of_the_average(page: dict[str, object]) -> None:
     assert set(average.bn1.set_capacities) == {n / 10 for n in range(1, 10)}
     assert page["schedule"].last_epoch == 1  # two batches are one step
     assert page["optimizer"].skipped_steps == 0
+
+
+def test_the_states_that_it_names_resume_to_the_bit(page: dict[str, object]) -> None:
+    names = ("model", "loss_func", "optimizer", "schedule")
+    again = copy.deepcopy({name: page[name] for name in names})
+    states = {name: copy.deepcopy(page[name].state_dict()) for name in names}
+    ends = []
+    for parts in (page, again):
+        if parts is again:
+            for name, state in states.items():
+                again[name].load_state_dict(state)
+        for images, labels in page["loader"]:
+            for _ in parts["optimizer"].capacities():
+                parts["loss_func"](parts["model"](images), labels).backward()
+            parts["optimizer"].step()
+            parts["schedule"].step()
+        ends.append(parts["model"].state_dict())
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
 
 
 def test_zeros_of_a_student_come_back(page: dict[str, object]) -> None:

@@ -595,6 +595,8 @@ def test_the_head_of_a_frozen_network_is_trained_by_all_capacities(before: bool)
 @pytest.mark.parametrize("how", ["deepcopy", "pickle"])
 def test_a_copy_goes_on_as_the_original_does(task: Task, how: str) -> None:
     optimizer, images = task.optimizer(torch.optim.Adam), batches(4)
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)  # which replaces the optimizer's `step`
+    optimizer.register_step_post_hook(lambda *_: None)
 
     def train(task: Task, optimizer: ConflictAwareOptimizer, images: list[Tensor]) -> None:
         for batch in images:
@@ -608,3 +610,13 @@ def test_a_copy_goes_on_as_the_original_does(task: Task, how: str) -> None:
     train(task, optimizer, images[2:])
     train(copied, twin, images[2:])
     assert_equal_states(copied, task.state_dict())
+
+
+def test_a_capacity_whose_network_got_no_gradient_is_told(task: Task) -> None:
+    """Even where class weights, which no subnetwork moves alone, got one."""
+    optimizer, images = task.optimizer(), batches(1)[0]
+    with pytest.raises(RuntimeError, match=r"Found no gradient at capacity 0\.4"):
+        for capacity in optimizer.capacities():
+            embeddings = task.model(images)
+            embeddings = embeddings.detach() if capacity == 0.4 else embeddings
+            (embeddings @ task.classes).square().sum().backward()

@@ -91,31 +91,37 @@ def load_subnetwork(
     """
     from prunnet_pml import capacity_for, kept_units, prune
     from prunnet_pml.hub import describe, from_pretrained
-    from prunnet_pml.interpolation_warning import (
-        InterpolationWarning,
-        statistics_owners,
-        warn_of_interpolation,
-    )
+    from prunnet_pml.interpolation_warning import InterpolationWarning
 
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if (capacity is None) == (not given):
         found = "neither" if capacity is None else "both"
         raise ValueError(f"Either a capacity or limits should be given. Found {found}.")
     manifest = describe(source, revision=revision).manifest
-    if capacity is not None and not manifest.units:  # downloads what it needs, and no more
-        network = from_pretrained(source, capacity, revision=revision)
-        return Subnetwork(network, capacity, manifest, None)
-    model = from_pretrained(source, revision=revision)
-    if capacity is None:
-        capacity = capacity_for(model, **given)  # type: ignore[arg-type]
-    kept = kept_units(model, capacity) if manifest.units else None
+    kept = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InterpolationWarning)  # whose remedy is a line of Python
-        network = prune(model, capacity)
-    owners = statistics_owners(model)
-    smaller = max((c for c in owners if c < capacity), default=None)
+        if capacity is not None and not manifest.units:  # downloads what it needs, and no more
+            network = from_pretrained(source, capacity, revision=revision)
+        else:
+            model = from_pretrained(source, revision=revision)
+            if capacity is None:
+                capacity = capacity_for(model, **given)  # type: ignore[arg-type]
+            kept = kept_units(model, capacity) if manifest.units else None
+            network = prune(model, capacity)
+    _warn_of_norms(manifest, capacity)
+    return Subnetwork(network, capacity, manifest, kept)
+
+
+def _warn_of_norms(manifest: Manifest, capacity: float) -> None:
+    """Says that norm statistics are interpolated, with a remedy for whoever types a command."""
+    from prunnet_pml.interpolation_warning import warn_of_interpolation
+
+    has_norms = any(record.kind == "norm" for record in manifest.tensors.values())
+    smaller = max((c for c in manifest.norm_capacities if c < capacity), default=None)
     remedy = "" if smaller is None else f"`--capacity {smaller:g}` is the next smaller one. "
     warn_of_interpolation(
-        [capacity], owners, f"{remedy}With images at hand, prunnet_pml.prune takes `calibration`."
+        [capacity],
+        manifest.norm_capacities if has_norms else (),
+        f"{remedy}With images at hand, prunnet_pml.prune takes `calibration`.",
     )
-    return Subnetwork(network, capacity, manifest, kept)

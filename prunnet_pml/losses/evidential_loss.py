@@ -11,6 +11,10 @@ from pytorch_metric_learning.utils import common_functions as c_f
 from pytorch_metric_learning.utils import loss_and_miner_utils as lmu
 from torch import Tensor, nn
 
+_LARGE = 1e4
+_LEAST_TEMPERATURE = 0.002
+"""Evidence goes up to exp(1 / temperature), float64 to exp(709)."""
+
 
 class EvidentialLoss(NormalizedSoftmaxLoss):
     """Classification by evidence: how hard it pulls depends on how uncertain the network is.
@@ -36,6 +40,9 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
             hundreds it would outweigh all else.
         **kwargs: As of PML's ``NormalizedSoftmaxLoss``, whose logits these are.
 
+    Raises:
+        ValueError: If ``temperature`` is below 0.002: evidence would be infinite.
+
     Attributes:
         avg_uncertainty: Mean of ``uncertainty`` over the last batch, if ``collect_stats`` is on.
     """
@@ -48,6 +55,11 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(num_classes, embedding_size, **kwargs)
+        if not self.temperature >= _LEAST_TEMPERATURE:
+            raise ValueError(
+                f"`temperature` should be at least {_LEAST_TEMPERATURE}. "
+                f"Found {self.temperature!r}."
+            )
         self.kl_weight = kl_weight
         self.add_to_recordable_attributes(name="kl_weight", is_stat=False)
         self.add_to_recordable_attributes(name="avg_uncertainty", is_stat=True)
@@ -102,9 +114,18 @@ def _uncertainty(alpha: Tensor) -> Tensor:
 
 
 def _divergence(alpha: Tensor) -> Tensor:
-    """KL(Dirichlet(alpha) || Dirichlet(1)), ``[batch]``."""
-    strength = alpha.sum(1, keepdim=True)
-    of_none = math.lgamma(alpha.shape[1])
-    normalization = torch.lgamma(strength[:, 0]) - torch.lgamma(alpha).sum(1) - of_none
-    surplus = (alpha - 1) * (torch.digamma(alpha) - torch.digamma(strength))
-    return normalization + surplus.sum(1)
+    """KL(Dirichlet(alpha) || Dirichlet(1)), ``[batch]``.
+
+    That is ``f(S) - sum f(alpha_k) + (K - 1) digamma(S) - lgamma(K)``, as the linear terms cancel.
+    """
+    strength, classes = alpha.sum(1), alpha.shape[1]
+    others = (classes - 1) * torch.digamma(strength) - math.lgamma(classes)
+    return _without_linear_term(strength) - _without_linear_term(alpha).sum(1) + others
+
+
+def _without_linear_term(alpha: Tensor) -> Tensor:
+    """``f(a) = lgamma(a) - (a - 1) digamma(a) + a``, by Stirling's series where ``a`` is large."""
+    small, large = alpha.clamp(max=_LARGE), alpha.clamp(min=_LARGE)
+    exact = torch.lgamma(small) - (small - 1) * torch.digamma(small) + small
+    series = (large.log() + math.log(2 * math.pi) + 1) / 2 - 1 / (3 * large)
+    return torch.where(alpha < _LARGE, exact, series)

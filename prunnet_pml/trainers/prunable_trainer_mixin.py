@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from prunnet_pml.network import (
     is_prunable,
-    score_parameters,
     scored_layers,
     trained_capacities,
 )
@@ -169,4 +168,4 @@ def _in_digits(losses: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_trainable(model: nn.Module) -> bool:
-    return any(scores.requires_grad for scores in score_parameters(model))
+    return any(parameter.requires_grad for parameter in model.parameters())

@@ -83,8 +83,10 @@ def add_unit_scores(
         trained_capacities: The capacities that take part in training, largest first.
     """
     first: UnitLayer | None = None
-    for reader in group.readers:
-        layer = exchange_class(model.get_submodule(reader.name), UnitLayer)
+    readers = [model.get_submodule(reader.name) for reader in group.readers]
+    trained = any(reader._parameters["weight"].requires_grad for reader in readers)
+    for reader in readers:
+        layer = exchange_class(reader, UnitLayer)
         layer.start(trained_capacities)
         layer.units = group.units
         layer.multiple = group.multiple
@@ -92,7 +94,6 @@ def add_unit_scores(
         if first is None:
             first = layer
             scores = layer.first_scores("weight", initial_scores)
-            trained = layer._parameters["weight"].requires_grad
             layer.register_parameter("scores", nn.Parameter(scores, trained))
 
 

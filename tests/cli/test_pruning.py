@@ -114,3 +114,4 @@ def test_interpolated_statistics_are_said_to_be(saved: Path, tmp_path: Path) -> 
     [line] = between.stderr.splitlines()
     assert line.startswith("Warning: Capacities without norm statistics of their own ")
     assert "Found 0.5, where those of 0.2, 0.4" in line
+    assert "`--capacity 0.4` is the next smaller one" in line

@@ -76,6 +76,22 @@ def test_half_precision_networks_give_float32(model: nn.Module) -> None:
     assert torch.equal(embed(model, (IMAGES, LABELS))[0], embeddings)  # a loader's are float32
 
 
+def test_images_of_a_precision_that_the_network_has_stay_as_they_are() -> None:
+    """As of a CLIP in half precision, whose first parameter is none that reads images."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+            self.body = network().bfloat16()
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.body(images) * self.scale
+
+    embeddings, _ = embed(Scaled(), (IMAGES.bfloat16(), LABELS))
+    assert embeddings.shape == (11, 7)
+
+
 def test_each_capacity_is_that_of_the_network_set_to_it(model: nn.Module) -> None:
     found, labels = embed_capacities(model, (IMAGES, LABELS), (1.0, 0.5, 0.3), batch_size=4)
     assert list(found) == [1.0, 0.5, 0.3]

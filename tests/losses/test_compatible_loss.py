@@ -190,11 +190,10 @@ def test_references_of_the_caller_go_before_the_dense_embeddings(model: nn.Modul
     assert torch.equal(found, plain(embeddings(2), LABELS, **refs))
 
 
-def test_the_dense_embeddings_are_those_of_the_last_pass(model: nn.Module) -> None:
+def test_the_dense_embeddings_are_those_of_the_last_batch(model: nn.Module) -> None:
     plain = losses.ContrastiveLoss()
     compatible = CompatibleLoss(plain, model, space="embedding")
     for seed in (1, 2):
-        prunnet.set_capacity(model, 1.0)
         compatible(dense := embeddings(seed), LABELS)
     for capacity in (0.8, 0.4):
         with prunnet.capacity(model, capacity):
@@ -204,36 +203,48 @@ def test_the_dense_embeddings_are_those_of_the_last_pass(model: nn.Module) -> No
         )
 
 
+def of_capacity(view: Tensor, capacity: float) -> Tensor:
+    """What a network of that capacity may embed where the dense one embeds ``view``."""
+    return view if capacity == 1 else 0.9 * view + 0.1
+
+
 def test_the_batches_of_a_pass_are_met_in_their_order(model: nn.Module) -> None:
     """Two views of the images, with the same labels: each is compared with its own."""
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
     views = [embeddings(1), embeddings(2)]
     expected = {}
-    for i, view in enumerate(views):  # one at a time
-        for capacity in (1.0, 0.8, 0.4):
+    for i, view in enumerate(views):  # one at a time, outside of a loop
+        for capacity in (1.0, *prunnet.trained_capacities(model)):
             with prunnet.capacity(model, capacity):
-                expected[capacity, i] = compatible(
-                    view if capacity == 1 else 0.9 * view + 0.1, LABELS
-                )
+                expected[capacity, i] = compatible(of_capacity(view, capacity), LABELS)
+    sgd = torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0)
+    optimizer = prunnet.ConflictAwareOptimizer(sgd, model)
     for _ in range(2):
-        for capacity in (1.0, 0.8, 0.4):
-            prunnet.set_capacity(model, capacity)
+        for capacity in optimizer.capacities():
             for i, view in enumerate(views):
-                found = compatible(view if capacity == 1 else 0.9 * view + 0.1, LABELS)
+                found = compatible(of_capacity(view, capacity), LABELS)
                 assert torch.equal(found, expected[capacity, i])
-    with pytest.raises(RuntimeError, match=r"Found 2 of them and 3 of capacity 0\.4"):
-        compatible(views[0], LABELS)
+                with prunnet.capacity(model, 0.5):  # a look at something else is no pass
+                    model(torch.randn(2, 1, 8, 8))
+            model(torch.randn(2, 1, 8, 8)).sum().backward()
+        optimizer.step()
 
 
-def test_a_pass_of_too_many_batches_is_refused(model: nn.Module) -> None:
-    """Not compared with another batch, and a long evaluation keeps no more than a few."""
+def test_a_pass_of_more_batches_than_the_dense_one_is_refused(model: nn.Module) -> None:
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
-    for _ in range(17):
-        compatible(embeddings(), LABELS)
-    assert len(compatible._dense._kept) == 16
-    prunnet.set_capacity(model, 0.4)
-    with pytest.raises(RuntimeError, match="at most 16, which begins at set_capacity"):
-        compatible(embeddings(), LABELS)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    with pytest.raises(RuntimeError, match="Found 2 of that one, and one more"):
+        for capacity in optimizer.capacities():
+            for _ in range(2 if capacity == 1 else 3):
+                compatible(embeddings(), LABELS)
+            model(torch.randn(2, 1, 8, 8)).sum().backward()
+
+
+def test_outside_of_a_loop_one_batch_is_kept(model: nn.Module) -> None:
+    compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    for seed in range(20):
+        compatible(embeddings(seed), LABELS)
+    assert len(compatible._dense._kept) == 1
 
 
 @pytest.mark.parametrize("name", WITH_CLASS_WEIGHTS)

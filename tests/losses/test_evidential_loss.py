@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import pytest
 import torch
 from networks import TinyEmbedder
@@ -13,6 +14,7 @@ from torch.distributions import Dirichlet, kl_divergence
 
 import prunnet_pml as prunnet
 from prunnet_pml.losses import CompatibleLoss, EvidentialLoss
+from prunnet_pml.losses.evidential_loss import _divergence
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
 
@@ -74,14 +76,36 @@ def test_uncertainty_is_what_is_no_evidence() -> None:
     assert (loss_func.uncertainty(batch) <= 1).all()
 
 
-def test_much_evidence_is_no_overflow() -> None:
-    """At a temperature of 0.01 evidence goes up to exp(100), beyond what float32 holds."""
-    loss_func = EvidentialLoss(3, 4, kl_weight=1.0, temperature=0.01)
+@pytest.mark.parametrize("logit", [2.0, 20.0, 40.0, 100.0, 400.0])
+def test_the_divergence_of_much_evidence_is_exact(logit: float) -> None:
+    """Evidence of exp(100) leaves nothing of a difference of gamma functions in float64."""
+    logits = torch.tensor([[0.0, logit, 0.9 * logit, -5.0]], requires_grad=True)
+    found = _divergence(logits.double().exp() + 1)
+    (slope,) = torch.autograd.grad(found, logits)
+
+    def exact(shift: float = 0.0) -> mpmath.mpf:
+        alpha = [1 + mpmath.exp(mpmath.mpf(z)) for z in logits[0].tolist()]
+        alpha[1] = 1 + mpmath.exp(logits[0, 1].item() + mpmath.mpf(shift))
+        strength = mpmath.fsum(alpha)
+        surplus = [(a - 1) * (mpmath.digamma(a) - mpmath.digamma(strength)) for a in alpha]
+        logs = [mpmath.loggamma(a) for a in alpha]
+        return mpmath.loggamma(strength) - mpmath.fsum(logs) - mpmath.log(6) + mpmath.fsum(surplus)
+
+    with mpmath.workdps(400):
+        assert found.item() == pytest.approx(float(exact()), rel=1e-6)
+        rise = (exact(1e-6) - exact(-1e-6)) / mpmath.mpf(2e-6)
+        assert slope[0, 1].item() == pytest.approx(float(rise), rel=1e-4)
+
+
+def test_evidence_beyond_float64_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`temperature` should be at least 0\.002\. Found 0\.001"):
+        EvidentialLoss(3, 4, temperature=0.001)
+    loss_func = EvidentialLoss(3, 4, kl_weight=1.0, temperature=0.002)
     batch = loss_func.W.detach().t()[[1, 1, 2, 2, 0, 0]].requires_grad_()  # all of them wrong
     loss = loss_func(batch, LABELS)
     loss.backward()
     assert loss.dtype == torch.float32
-    assert loss.isfinite()
+    assert 0 < loss < 1e4
     assert batch.grad.isfinite().all()
     assert batch.grad.abs().sum() > 0
 

@@ -409,6 +409,23 @@ def test_a_frozen_plain_embedder_stays() -> None:
     assert not setup["models"]["trunk"].head.weight.equal(before["trunk"].head.weight)
 
 
+def test_the_head_of_a_body_that_was_frozen_before_is_trained() -> None:
+    network = TinyEmbedder()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith("head"))
+    models = {"trunk": prunnet.make_prunable(network, CAPACITIES[1:])}
+    setup = common({"models": models, "loss_funcs": {"metric_loss": metric_loss(models)}})
+    before = copy.deepcopy(models["trunk"])
+    trainer = trainer_of(setup)
+    trainer.train()
+    assert set(trainer.losses) >= {
+        "metric_loss",
+        *(f"metric_loss_at_{c * 100:g}" for c in CAPACITIES[1:]),
+    }
+    assert not models["trunk"].head.weight.equal(before.head.weight)
+    assert models["trunk"].conv2.scores.equal(before.conv2.scores)
+
+
 def test_frozen_batch_norms_keep_the_statistics_of_every_capacity() -> None:
     setup = common(plain_setup())
     norm = setup["models"]["trunk"].bn1

@@ -219,3 +219,31 @@ def test_units_of_another_network_are_refused(images: Tensor, model: nn.Module) 
     with pytest.raises(ValueError, match="`units` should be left out with granularity 'weight'"):
         prunnet.make_prunable(ByHand(), units=units)
     assert not prunnet.is_prunable(other)
+
+
+@pytest.mark.parametrize("frozen", [(), ("first",), ("second",), ("first", "second")])
+def test_units_are_scored_for_whichever_reader_is_trained(frozen: tuple[str, ...]) -> None:
+    """Scores lie in one of the layers that read a group, and belong to all of them."""
+
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 8, 3, padding=1)
+            self.first, self.second = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)
+            self.head = nn.Linear(8, 4)
+
+        def forward(self, images: Tensor) -> Tensor:
+            x = self.stem(images).relu()
+            return self.head((self.first(x) + self.second(x)).relu().mean((2, 3)))
+
+    plain = Branches()
+    for name in frozen:
+        getattr(plain, name).weight.requires_grad_(False)
+    prunable = prunnet.make_prunable(
+        plain,
+        granularity="channel",
+        example_input=torch.randn(2, 3, 8, 8),
+        filter_fn=lambda _, name: name != "head",
+    )
+    [scores] = prunnet.score_parameters(prunable)
+    assert scores.requires_grad == (len(frozen) < 2)
