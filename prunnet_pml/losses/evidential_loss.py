@@ -103,7 +103,8 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
 
     def _alpha(self, embeddings: Tensor) -> Tensor:
         """The Dirichlet parameters, ``[batch, classes]``, in float64: evidence spans decades."""
-        return self.get_logits(embeddings).double().exp() + 1
+        logits: Tensor = self.get_logits(embeddings)
+        return logits.double().exp() + 1
 
     def _sub_loss_names(self) -> list[str]:
         return ["loss", "kl_loss"]

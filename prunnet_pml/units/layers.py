@@ -84,7 +84,7 @@ def add_unit_scores(
     """
     first: UnitLayer | None = None
     readers = [model.get_submodule(reader.name) for reader in group.readers]
-    trained = any(reader._parameters["weight"].requires_grad for reader in readers)
+    trained = any(reader.get_parameter("weight").requires_grad for reader in readers)
     for reader in readers:
         layer = exchange_class(reader, UnitLayer)
         layer.start(trained_capacities)
