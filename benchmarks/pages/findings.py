@@ -125,6 +125,18 @@ def _conflicts(methods: Methods) -> str:
     )
 
 
+def _alpha(methods: Methods) -> str:
+    found = _compared(methods, "alpha=1", "prunnet-default")
+    if not found or len(found[0].seeds) == 1:
+        return ""
+    pairs = zip(*(runs.cell(0.2, 1.0) for runs in found), strict=True)
+    leads = ", ".join(f"{changed - ours:+.1f}" for changed, ours in pairs)
+    return (
+        "**One seed says little.** With alpha 1 in place of 0.5 (a gradient counts less, the more "
+        f"of it was a conflict)\n  20% finds so many points more, seed by seed: {leads}."
+    )
+
+
 def _channel(methods: Methods) -> str:
     if "prunnet-channel" not in methods:
         return ""
@@ -200,7 +212,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _conflicts, _channel, _teacher,
-    _cost, _longer, _place,
+    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _conflicts, _alpha, _channel,
+    _teacher, _cost, _longer, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""

@@ -169,6 +169,11 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     assert "finds 70.0 with the dense network\n  and 31.3 with 20%" in text
     assert "alone, 60.0 and 26.8 (1 seed)" in text
     assert "best other method of 2:" in text  # not the floor, nor what is compatible with nothing
+    assert "One seed says little" not in text  # of one seed
+    study.write(made_up("alpha=1", 0, 0.71))
+    study.write(made_up("alpha=1", 1, 0.70))
+    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    assert "points more, seed by seed: +0.4, -0.9." in text
     assert "What there is to learn" not in text  # nor is there a row of no training
     study.write({**made_up("no-training", 0, 0.4), "trainings": []})
     rows = study.method.method_page(PAGE, study.read())
