@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from drawings.picture import Picture, is_current, write_picture
@@ -47,6 +48,7 @@ def pictures() -> dict[str, Picture]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()  # there is no choice
     for name, text in pages().items():
         write_text(DOCS / name, text)
     for name, picture in pictures().items():
