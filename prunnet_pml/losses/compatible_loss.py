@@ -36,6 +36,9 @@ class CompatibleLoss(nn.Module):
     ``CompatibleLoss``, ``MultipleLosses`` around several. A memory holds the dense network's
     embeddings alone, and subnetworks are compared with it.
 
+    In a loop over ``optimizer.capacities()`` a pass may hold several calls, for two views of the
+    images, say: a subnetwork's meet those of the dense pass in their order.
+
     To a subnetwork's pass come two terms by which it meets the dense network's embeddings of the
     batch, detached:
 
