@@ -78,7 +78,8 @@ def test_the_state_dict_has_plain_keys_plus_scores(case: Case) -> None:
 def test_a_plain_checkpoint_lacks_only_the_scores(case: Case) -> None:
     model = copy.deepcopy(case.model)
     checkpoint = {key: torch.ones_like(v) for key, v in case.plain.state_dict().items()}
-    missing, unexpected = model.load_state_dict(checkpoint, strict=False)
+    with pytest.warns(UserWarning, match="Call reset_scores next"):
+        missing, unexpected = model.load_state_dict(checkpoint, strict=False)
     assert unexpected == []
     assert set(missing) == {key for key in model.state_dict() if key.endswith(".scores")}
     state = model.state_dict()
