@@ -155,9 +155,8 @@ def _add_scores(model: nn.Module, assembly: Assembly) -> None:
 
 
 def _warn_of_norms(manifest: Manifest, capacity: float) -> None:
-    has_norms = any(record.kind == "norm" for record in manifest.tensors.values())
     warn_of_interpolation(
         [capacity],
-        manifest.norm_capacities if has_norms else (),
+        manifest.norm_owners,
         "Load the prunable network (capacity None) and prune it with `calibration`.",
     )

@@ -55,6 +55,12 @@ class Manifest:
     units: HiddenUnits | None = None
 
     @property
+    def norm_owners(self) -> tuple[float, ...]:
+        """``norm_capacities``; none where there are no norms."""
+        has_norms = any(record.kind == "norm" for record in self.tensors.values())
+        return self.norm_capacities if has_norms else ()
+
+    @property
     def granularity(self) -> str:
         """What a capacity is a share of: ``"weight"`` or ``"channel"``."""
         return "channel" if self.units else "weight"

@@ -20,7 +20,7 @@ from prunnet_pml.space import Stamped
 
 SCORES = {"weight": "scores", "bias": "bias_scores"}
 """Which parameter holds the scores of which."""
-TAKEN = (*SCORES.values(), "capacity", "trained_capacities", "multiple", "pass_number")
+TAKEN = (*SCORES.values(), "capacity", "trained_capacities", "multiple")
 """Attributes of a scored layer, which no layer may have before."""
 
 
@@ -57,12 +57,10 @@ class ScoredLayer(Stamped):
         capacity: The capacity at which ``weight`` is read now; set by ``set_capacity``.
         trained_capacities: The capacities that take part in training, largest first.
         multiple: What is kept is kept in multiples of this.
-        pass_number: Of the first layer: which pass of a training loop runs now, see ``get_pass``.
     """
 
     scores: nn.Parameter
     capacity: float
-    pass_number: int | None = None
     trained_capacities: tuple[float, ...]
     multiple: int = 1
     _parameters: dict[str, Any]  # who asks for scores has looked that there are some
@@ -87,7 +85,6 @@ class ScoredLayer(Stamped):
         """Takes that state away again."""
         for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
             del self.__dict__[name]
-        self.__dict__.pop("pass_number", None)
 
     def set_capacity(self, capacity: float) -> None:
         """Reads ``weight`` at this capacity from now on.

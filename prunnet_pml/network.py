@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -24,8 +23,6 @@ from prunnet_pml.units.scoring import score_units, search_units, trained_with_un
 
 TRAINED_CAPACITIES = (0.2, 0.4, 0.6, 0.8)
 """The capacities that the paper trains, beside the dense network."""
-
-_PASSES = itertools.count()
 
 Granularity = Literal["weight", "channel"]
 
@@ -127,7 +124,7 @@ def set_capacity(model: nn.Module, capacity: float) -> None:
         ValueError: If ``capacity`` is not in (0, 1], or there is no scored layer in ``model``.
     """
     capacity = check_capacity(capacity)
-    _first_scored_layer(model)
+    first_scored_layer(model)
     for module in model.modules():
         if isinstance(module, ScoredLayer | CapacityNorm):
             module.set_capacity(capacity)
@@ -150,27 +147,12 @@ def capacity(model: nn.Module, value: float) -> Iterator[None]:
 
 def get_capacity(model: nn.Module) -> float:
     """The capacity that a prunable network computes at now."""
-    return _first_scored_layer(model).capacity
-
-
-def begin_pass(model: nn.Module) -> None:
-    """Says that what a prunable network embeds from now on is one pass over some batches."""
-    _first_scored_layer(model).pass_number = next(_PASSES)
-
-
-def end_pass(model: nn.Module) -> None:
-    """Says that the pass is over, and no other one begins."""
-    _first_scored_layer(model).pass_number = None
-
-
-def get_pass(model: nn.Module) -> int | None:
-    """The number of the pass that runs now, another one for every pass; None outside of one."""
-    return _first_scored_layer(model).pass_number
+    return first_scored_layer(model).capacity
 
 
 def trained_capacities(model: nn.Module) -> tuple[float, ...]:
     """The capacities below 1 that take part in training, largest first."""
-    return _first_scored_layer(model).trained_capacities
+    return first_scored_layer(model).trained_capacities
 
 
 def is_prunable(model: nn.Module) -> bool:
@@ -189,12 +171,16 @@ def scored_layers(model: nn.Module) -> dict[str, ScoredLayer]:
     Raises:
         ValueError: If there is none.
     """
-    _first_scored_layer(model)
+    first_scored_layer(model)
     return {name: m for name, m in model.named_modules() if isinstance(m, ScoredLayer)}
 
 
-def _first_scored_layer(model: nn.Module) -> ScoredLayer:
-    """The first of them: what all agree on stands there."""
+def first_scored_layer(model: nn.Module) -> ScoredLayer:
+    """The first of them: what all agree on stands there.
+
+    Raises:
+        ValueError: If there is none.
+    """
     check_network(model)
     for module in model.modules():
         if isinstance(module, ScoredLayer):

@@ -12,16 +12,14 @@ from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import Integrator, as_integrator, default_integrator
 from prunnet_pml.network import (
-    begin_pass,
-    end_pass,
     get_capacity,
-    score_parameters,
     scored_layers,
     scored_parameters,
     set_capacity,
     trained_capacities,
 )
-from prunnet_pml.norms import check_norms
+from prunnet_pml.passes import new_pass
+from prunnet_pml.trainable import check_trainable
 from prunnet_pml.user_warning import warn_user
 
 
@@ -79,9 +77,6 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         seed: int = 0,
         dense_steps: int = 0,
     ) -> None:
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            found = type(optimizer).__name__ if isinstance(optimizer, nn.Module) else optimizer
-            raise ValueError(f"`optimizer` should be a torch Optimizer. Found {found!r}.")
         if isinstance(optimizer, ConflictAwareOptimizer):
             raise ValueError("`optimizer` should be the one to wrap. Found one wrapped already.")
         if shared not in ("dense", "sum"):
@@ -92,11 +87,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             raise ValueError(
                 f"`dense_steps` should be an integer from 0 on. Found {dense_steps!r}."
             )
-        if isinstance(optimizer, torch.optim.LBFGS):
-            raise ValueError("`optimizer` should step without a closure. Found LBFGS.")
-        _check_scores(optimizer, model)
-        _check_capacities(model)
-        check_norms(model)
+        check_trainable(model, optimizer)
         super().__init__(optimizer.param_groups, optimizer.defaults)
         self.optimizer = optimizer
         self.model = model
@@ -132,15 +123,14 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         try:
             for index, capacity in enumerate(order):
                 set_capacity(self.model, capacity)
-                begin_pass(self.model)
                 self._clear_gradients()
                 self._rows.make_room(index)
-                yield capacity
+                with new_pass(self.model):
+                    yield capacity
                 self._collect(index, len(order), capacity, scored)
             self._integrate(scored if len(order) > 1 else set())
             complete = True
         finally:
-            end_pass(self.model)
             set_capacity(self.model, 1.0)
             self._running = False
             if not complete:
@@ -273,24 +263,3 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             name = names.get(found[0], "a loss parameter")
             what = f"the gradient of `{name}` at capacity {self._ran[found[1]]:g}"
         warn_user(f"Step skipped: {what} is not finite.", RuntimeWarning)
-
-
-def _check_scores(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
-    held = {parameter for group in optimizer.param_groups for parameter in group["params"]}
-    missing = [s for s in score_parameters(model) if s.requires_grad and s not in held]
-    if missing:
-        names = {parameter: name for name, parameter in model.named_parameters()}
-        raise ValueError(
-            f"`optimizer` should hold the scores of `model`. Found {len(missing)} missing "
-            f"(`{names[missing[0]]}`, ...): build it after make_prunable."
-        )
-
-
-def _check_capacities(model: nn.Module) -> None:
-    """Where a network has several prunable parts, one loop trains all of them."""
-    trained = {layer.trained_capacities for layer in scored_layers(model).values()}
-    if len(trained) > 1:
-        raise ValueError(
-            "`model` should train the same capacities in all its parts. "
-            f"Found {' and '.join(map(str, sorted(trained)))}."
-        )

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.library import impl
+from torch import Tensor, library
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.backend_registration import (
@@ -160,7 +159,7 @@ def pretended_gpu() -> Iterator[list[str]]:
     if torch._C._get_privateuse1_backend_name() != NAME:
         _setup_privateuseone_for_python_backend(NAME, backend_module=_Backend(), hook=_Hook())
         for operator, kernel in KERNELS.items():
-            impl(operator, NAME)(kernel)
+            library.impl(operator, NAME)(kernel)
     _seen.clear()
     with _Pretending():
         yield _seen

@@ -117,11 +117,10 @@ def _warn_of_norms(manifest: Manifest, capacity: float) -> None:
     """Says that norm statistics are interpolated, with a remedy for whoever types a command."""
     from prunnet_pml.interpolation_warning import warn_of_interpolation
 
-    has_norms = any(record.kind == "norm" for record in manifest.tensors.values())
-    smaller = max((c for c in manifest.norm_capacities if c < capacity), default=None)
+    smaller = max((c for c in manifest.norm_owners if c < capacity), default=None)
     remedy = "" if smaller is None else f"`--capacity {smaller:g}` is the next smaller one. "
     warn_of_interpolation(
         [capacity],
-        manifest.norm_capacities if has_norms else (),
+        manifest.norm_owners,
         f"{remedy}With images at hand, prunnet_pml.prune takes `calibration`.",
     )

@@ -23,6 +23,7 @@ from prunnet_pml.evaluation import (
     write_text,
 )
 from prunnet_pml.network import capacity
+from prunnet_pml.record_names import percent
 from prunnet_pml.space import SPACE_ID, space_id
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
     trained = (1.0, *(prunable.trained_capacities or ()))
     return [
         (
-            f"{value:.0%}{'' if value in trained else ' *'}",
+            f"{percent(value)}{'' if value in trained else ' *'}",
             f"{100 * cross[value]:.1f}",
             f"{100 * own[value]:.1f}" if value in own else "",
             f"{100 * baseline[value]:.1f}",

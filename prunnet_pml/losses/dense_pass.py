@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from prunnet_pml.network import get_capacity, get_pass
+from prunnet_pml.network import get_capacity
+from prunnet_pml.passes import get_pass
 
 
 class DensePass:
