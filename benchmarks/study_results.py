@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,9 +21,11 @@ class Runs:
 
     Attributes:
         documents: Their JSON.
+        metric: Which one cells are of.
     """
 
     documents: list[dict[str, Any]]
+    metric: str = RECALL
 
     @property
     def seeds(self) -> set[int]:
@@ -32,7 +34,12 @@ class Runs:
 
     def of(self, seeds: Collection[int]) -> Runs:
         """The runs of some seeds."""
-        return Runs([document for document in self.documents if document["seed"] in seeds])
+        found = [document for document in self.documents if document["seed"] in seeds]
+        return replace(self, documents=found)
+
+    def by(self, metric: str) -> Runs:
+        """The same runs, their cells in another metric."""
+        return replace(self, metric=metric)
 
     @cached_property
     def matrices(self) -> list[CompatibilityMatrix]:
@@ -53,15 +60,15 @@ class Runs:
         owners = (1.0, *trained) if settings["norms"] == "own" else (1.0,)
         return capacity not in owners and capacity > min(trained)
 
-    def cell(self, query: float, gallery: float, metric: str = RECALL) -> list[float]:
+    def cell(self, query: float, gallery: float) -> list[float]:
         """One cell of the matrix in percent, by seed; none if it was not measured."""
         if not {query, gallery} <= set(self.capacities):
             return []
-        return [100 * matrix.value(metric, query, gallery) for matrix in self.matrices]
+        return [100 * matrix.value(self.metric, query, gallery) for matrix in self.matrices]
 
-    def mean(self, query: float, gallery: float, metric: str = RECALL) -> float:
+    def mean(self, query: float, gallery: float) -> float:
         """The same in the mean over the seeds."""
-        return statistics.mean(self.cell(query, gallery, metric))
+        return statistics.mean(self.cell(query, gallery))
 
     def member(self, capacity: float, name: str) -> float:
         """A number of one network, see :mod:`measure.members`; the median over the seeds."""

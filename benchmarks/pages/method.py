@@ -16,7 +16,7 @@ from pages.not_yet import NOT_YET
 from pages.sizes_table import sizes_table
 from pages.targets import targets_table
 from pages.untrained_table import untrained_table
-from study_results import Runs
+from study_results import MAP, Runs
 
 Study = Mapping[str, Mapping[str, Runs]]
 
@@ -41,7 +41,8 @@ def method_page(page: str, study: Study) -> str:
         "speed": _by_task(study, sizes_table) + _pictures(study, "speed"),
         "ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
-        "targets": _by_task(study, lambda methods: targets_table(methods, OTHERS)),
+        "targets": _by_task(study, partial(targets_table, others=OTHERS)),
+        "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n{found[3]}", page)
 
@@ -79,6 +80,13 @@ def _task(data: str, methods: Mapping[str, Runs]) -> str:
     return f"{about}\n\n{rows}" + "".join(
         _pictures({data: methods}, kind) for kind in ("capacity", "matrices")
     )
+
+
+def _by(metric: str, study: Study) -> Study:
+    return {
+        data: {name: runs.by(metric) for name, runs in methods.items()}
+        for data, methods in study.items()
+    }
 
 
 def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str:
