@@ -1,4 +1,4 @@
-"""Which layers of a network get scores: what ``filter_fn`` says, or all but the embedding head."""
+"""Which layers of a network get scores: what ``filter_fn`` says, or what is worth pruning."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from prunnet_pml.layers import TAKEN, is_scorable
 
 
 def layers_to_score(
-    model: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None
+    model: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None, depthwise: bool
 ) -> list[nn.Module]:
     """The layers of a network that get scores.
 
     Args:
         model: A plain network.
         filter_fn: As in ``make_prunable``.
+        depthwise: Whether depthwise convolutions are among them where ``filter_fn`` is None.
 
     Raises:
         ValueError: If there are none, ``filter_fn`` is no function, the network has parameters
@@ -37,13 +38,18 @@ def layers_to_score(
         )
     if filter_fn is None:
         heads = _embedding_heads(model)
-        layers = [module for module in candidates.values() if module not in heads]
+        layers = [
+            module
+            for module in candidates.values()
+            if module not in heads and (depthwise or not is_depthwise(module))
+        ]
     else:
         layers = [module for name, module in candidates.items() if filter_fn(module, name)]
     if not layers:
         names = ", ".join(f"`{name}`" for name in list(candidates)[:3])
         names += ", ..." if len(candidates) > 3 else ""
-        chosen_by = "`filter_fn`" if filter_fn else "The default of `filter_fn` (no embedding head)"
+        default = f"no embedding head{'' if depthwise else ', no depthwise convolution'}"
+        chosen_by = "`filter_fn`" if filter_fn else f"The default of `filter_fn` ({default})"
         raise ValueError(
             f"{chosen_by} should be true for a Conv2d or Linear of {type(model).__name__}. "
             f"Found none among {len(candidates)} ({names})."
@@ -56,6 +62,11 @@ def layers_to_score(
                 f"one in {type(layer).__name__}: rename it, or leave the layer out by `filter_fn`."
             )
     return layers
+
+
+def is_depthwise(module: nn.Module) -> bool:
+    """Whether every filter of a convolution reads one channel of several."""
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
 
 
 def _embedding_heads(model: nn.Module) -> set[nn.Module]:

@@ -73,6 +73,7 @@ def create_model(
     initial_scores: InitialScores = "magnitude",
     granularity: Granularity = "weight",
     round_to: int | None = None,
+    score_depthwise: bool = False,
     checkpoint_path: str | Path | None = None,
     **kwargs: Any,  # noqa: ANN401
 ) -> nn.Module:
@@ -91,6 +92,7 @@ def create_model(
         initial_scores: As in ``make_prunable``.
         granularity: As in ``make_prunable``: ``"channel"`` needs the extra ``structured``.
         round_to: As in ``make_prunable``.
+        score_depthwise: As in ``make_prunable``.
         checkpoint_path: A checkpoint of a prunable network of this kind, scores included, loaded
             last. For one of a plain network see ``pretrained_cfg_overlay=dict(file=...)`` of timm.
         **kwargs: The other arguments of ``timm.create_model``, such as ``num_classes``,
@@ -121,6 +123,7 @@ def create_model(
             initial_scores=initial_scores,
             granularity=granularity,
             round_to=round_to,
+            score_depthwise=score_depthwise,
         )
     if checkpoint_path:
         load_checkpoint(model, str(checkpoint_path))

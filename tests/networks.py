@@ -152,7 +152,9 @@ def expected_keys(plain: nn.Module) -> set[str]:
     classifier = getattr(plain, "get_classifier", nn.Identity)()
     head = list(classifier.modules())
     for name, module in plain.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear) and not any(module is part for part in head):
+        depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+        scorable = isinstance(module, nn.Conv2d | nn.Linear) and not depthwise
+        if scorable and not any(module is part for part in head):
             keys.add(f"{name}.scores")
     for name in batch_norms(plain):
         keys |= {f"{name}.capacity_{statistic}" for statistic in SETS}

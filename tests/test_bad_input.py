@@ -136,7 +136,7 @@ def test_a_network_that_is_all_head() -> None:
             return self
 
     plain = Head(4, 4)
-    message = r"The default of `filter_fn` \(no embedding head\) should be true for .* of Head\."
+    message = r"The default of `filter_fn` \(no embedding head, no depthwise convolution\) should be true for .* of Head\."
     with unchanged(plain), pytest.raises(ValueError, match=message):
         prunnet.make_prunable(plain)
 

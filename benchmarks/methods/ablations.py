@@ -28,6 +28,10 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "magnitude of the weights": {"scores": "magnitude"},
         "frozen as they start": {"scores": "frozen"},
     },
+    "depthwise convolutions": {
+        "whole": {"score_depthwise": False},
+        "scored": {"score_depthwise": True},
+    },
     "loss space": {
         "logit": {"space": "logit"},
         "embedding": {"space": "embedding", "contrast": 0.0},
@@ -73,8 +77,8 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
-OF_THE_DEFAULT = ("granularity", "alpha", "rows")
-"""Factors that the recipe of granularity "channel" doesn't have: it sums gradients."""
+OF_THE_DEFAULT = ("granularity", "depthwise convolutions", "alpha", "rows")
+"""Factors that the recipe of granularity "channel" doesn't have: it cuts channels, sums gradients."""
 
 BASES: dict[str, tuple[Settings, Norms]] = {
     "prunnet-default": (Settings(), "calibrated"),

@@ -60,6 +60,7 @@ def train_prunable(task: Task, book: TrainingBook, settings: Settings) -> nn.Mod
         initial_scores=settings.initial_scores,
         granularity=settings.granularity,
         round_to=settings.round_to,
+        score_depthwise=settings.score_depthwise,
         example_input=task.example(2) if channel else None,
     )
     for score in prunnet.score_parameters(model):

@@ -37,6 +37,7 @@ class Settings:
         granularity: Of ``make_prunable``.
         round_to: Of ``make_prunable``.
         initial_scores: Of ``make_prunable``.
+        score_depthwise: Of ``make_prunable``.
         capacities: Trained in every step, beside the dense network.
         drawn: How many more capacities are trained in a step, drawn evenly from [0.1, 1).
         scores: ``"learned"``; ``"frozen"``, as they start; ``"magnitude"``, those of the weights
@@ -59,6 +60,7 @@ class Settings:
     granularity: str = _default(prunnet.make_prunable, "granularity")
     round_to: int | None = _default(prunnet.make_prunable, "round_to")
     initial_scores: str = _default(prunnet.make_prunable, "initial_scores")
+    score_depthwise: bool = _default(prunnet.make_prunable, "score_depthwise")
     capacities: tuple[float, ...] = tuple(sorted(TRAINED_CAPACITIES, reverse=True))
     drawn: int = 0
     scores: str = "learned"
@@ -91,8 +93,8 @@ class Settings:
 
 
 PAPER = Settings(
-    initial_scores="uniform", alignment=0.0, contrast=0.0, alpha=0.5, epsilon=1e-8,
-    shared="dense", projection="sequential",
+    initial_scores="uniform", score_depthwise=True, alignment=0.0, contrast=0.0, alpha=0.5,
+    epsilon=1e-8, shared="dense", projection="sequential",
 )  # fmt: skip
 """As published."""
 

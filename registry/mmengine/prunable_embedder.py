@@ -49,6 +49,7 @@ class PrunableEmbedder(BaseModel):
         granularity: As in ``make_prunable``. A backbone that is not timm's is made prunable of
             granularity ``"channel"`` before it comes here, with an ``example_input``.
         round_to: As in ``make_prunable``.
+        score_depthwise: As in ``make_prunable``.
         data_preprocessor: As in mmengine.
 
     Attributes:
@@ -68,6 +69,7 @@ class PrunableEmbedder(BaseModel):
         initial_scores: InitialScores = "magnitude",
         granularity: Granularity = "weight",
         round_to: int | None = None,
+        score_depthwise: bool = False,
         data_preprocessor: Any = None,  # noqa: ANN401
     ) -> None:
         super().__init__(data_preprocessor)
@@ -79,6 +81,7 @@ class PrunableEmbedder(BaseModel):
                 initial_scores=initial_scores,
                 granularity=granularity,
                 round_to=round_to,
+                score_depthwise=score_depthwise,
             )
         self.backbone = network
         if "CompatibleLoss" not in names_in(loss):
