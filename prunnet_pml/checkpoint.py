@@ -89,6 +89,8 @@ def _check(model: nn.Module, state_dict: Mapping[str, Any], strict: bool) -> Non
         hint = ""
         if not unexpected and all(_is_score(key) for key in missing):
             hint = " A plain checkpoint lacks scores: load it with strict=False, then reset_scores."
+        elif not missing and all(_is_score(key) for key in unexpected):
+            hint = " Make the network with the `filter_fn` or `score_depthwise` it had then."
         raise ValueError(
             f"`state_dict` should fit {network}. Found {_some(missing)} missing and "
             f"{_some(unexpected)} unexpected.{hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -136,7 +137,7 @@ def test_a_network_that_is_all_head() -> None:
             return self
 
     plain = Head(4, 4)
-    message = r"The default of `filter_fn` \(no embedding head, no depthwise convolution\) should be true for .* of Head\."
+    message = r"The default of `filter_fn` \(no embedding head, .* should be true for .* of Head\."
     with unchanged(plain), pytest.raises(ValueError, match=message):
         prunnet.make_prunable(plain)
 
@@ -184,6 +185,27 @@ def test_a_filter_that_matches_nothing() -> None:
         "`filter_fn` should be true for a Conv2d or Linear of TinyEmbedder. "
         "Found none among 3 (`conv1`, `conv2`, `head`)."
     )
+
+
+def test_a_filter_beside_another_choice_of_layers() -> None:
+    plain = TinyEmbedder()
+    message = "`score_depthwise` should be left out with `filter_fn`. Found True."
+    with unchanged(plain), pytest.raises(ValueError, match=re.escape(message)):
+        prunnet.make_prunable(plain, filter_fn=lambda *_: True, score_depthwise=True)
+
+
+def test_a_network_of_depthwise_convolutions_alone() -> None:
+    plain = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4))
+    message = "(no embedding head, no depthwise convolution) should be true for"
+    with unchanged(plain), pytest.raises(ValueError, match=re.escape(message)):
+        prunnet.make_prunable(plain)
+
+
+def test_a_checkpoint_with_scores_of_other_layers(model: nn.Module) -> None:
+    then = prunnet.make_prunable(TinyEmbedder(), filter_fn=lambda *_: True).state_dict()
+    message = "1 (`head.scores`) unexpected. Make the network with the `filter_fn` or"
+    with unchanged(model), pytest.raises(ValueError, match=re.escape(message)):
+        model.load_state_dict(then)
 
 
 def test_a_filter_that_fails() -> None:

@@ -76,6 +76,35 @@ def test_a_head_of_several_layers_is_not_scored() -> None:
     assert list(prunnet.scored_layers(prunnet.make_prunable(TwoHeads()))) == ["body"]
 
 
+class Separable(nn.Module):
+    """Convolutions that read one channel, some, and all, and a gray image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 8, 3)
+        self.depthwise = nn.Conv2d(8, 16, 3, groups=8)
+        self.grouped = nn.Conv2d(16, 16, 3, groups=4)
+        self.pointwise = nn.Conv2d(16, 4, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pointwise(self.grouped(self.depthwise(self.stem(images)))).mean((2, 3))
+
+
+def test_depthwise_convolutions_stay_whole_unless_they_are_asked_for() -> None:
+    others = ["stem", "grouped", "pointwise"]
+    assert list(prunnet.scored_layers(prunnet.make_prunable(Separable()))) == others
+    network = Separable()
+    pruned = prunnet.prune(prunnet.make_prunable(network), 0.2)
+    assert torch.equal(pruned.depthwise.weight, network.depthwise.weight)
+
+    every = ["stem", "depthwise", "grouped", "pointwise"]
+    asked = prunnet.make_prunable(Separable(), score_depthwise=True)
+    assert list(prunnet.scored_layers(asked)) == every
+    assert (prunnet.prune(asked, 0.2).depthwise.weight != 0).sum() == 30  # a fifth, and one
+    chosen = prunnet.make_prunable(Separable(), filter_fn=lambda _, name: name == "depthwise")
+    assert list(prunnet.scored_layers(chosen)) == ["depthwise"]
+
+
 def test_filter_fn_chooses_by_module_and_name() -> None:
     seen = {}
 
