@@ -74,6 +74,20 @@ def _exact(methods: Methods) -> str:
     )
 
 
+def _depthwise(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", "depthwise-convolutions=scored")):
+        return ""
+    whole, pruned = (
+        f"{runs.mean(0.2, 1.0):.1f} with 20%, {runs.mean(0.4, 1.0):.1f} with 40%" for runs in found
+    )
+    shares = [f"{runs.share(0.2, 'nonzero'):.3f}" for runs in found]
+    return (
+        f"**Depthwise convolutions stay whole.** So the network finds {whole};\n  with their "
+        f"filters pruned as all else is, {pruned} ({_seeds(found[0])}). Of all\n  parameters "
+        f"that makes 20% {shares[0]} in place of {shares[1]}."
+    )
+
+
 def _pruning(methods: Methods) -> str:
     if not (found := _at_20(methods, "prunnet-default", "magnitude-pruning")):
         return ""
@@ -212,7 +226,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _floor, _kept, _norms, _exact, _pruning, _recipe, _contrast, _conflicts, _alpha, _channel,
-    _teacher, _cost, _longer, _place,
+    _floor, _kept, _norms, _exact, _depthwise, _pruning, _recipe, _contrast, _conflicts, _alpha,
+    _channel, _teacher, _cost, _longer, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""

@@ -183,6 +183,10 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     study.write(made_up("alpha=1", 1, 0.70))
     text = block(study.method.method_page(PAGE, study.read()), "findings")
     assert "points more, seed by seed: +0.4, -0.9." in text
+    study.write(made_up("depthwise-convolutions=scored", 1, 0.5))
+    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    assert "finds 32.2 with 20%, 45.5 with 40%;\n" in text  # of seed 1, which both have
+    assert "pruned as all else is, 22.4 with 20%, 31.6 with 40% (1 seed)." in text
     assert "What there is to learn" not in text  # nor is there a row of no training
     study.write({**made_up("no-training", 0, 0.4), "trainings": []})
     rows = study.method.method_page(PAGE, study.read())
