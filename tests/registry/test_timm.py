@@ -193,6 +193,12 @@ def test_capacity_sets_the_network_and_prunes_nothing(create: Create) -> None:
 
 
 @BOTH_WAYS
+def test_depthwise_convolutions_are_scored_if_asked_for(create: Create) -> None:
+    whole = prunnet.scored_layers(create("prunnet_test_convnext"))
+    every = prunnet.scored_layers(create("prunnet_test_convnext", score_depthwise=True))
+    assert {name.rpartition(".")[2] for name in every.keys() - whole.keys()} == {"conv_dw"}
+
+
 def test_uniform_scores_know_nothing_of_the_weights(create: Create) -> None:
     model = create("prunnet_test_resnet", initial_scores="uniform")
     for layer in prunnet.scored_layers(model).values():
