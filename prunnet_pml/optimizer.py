@@ -43,8 +43,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             a loss) is trained along.
         model: The prunable network.
         integration: An integrator, or any function of a matrix ``[N + 1, n]`` to a vector ``[n]``,
-            such as TorchJD's aggregators. By default ``ConflictAware``, of whole tensors where
-            there are depthwise 3 x 3 filters, see ``default_integrator``.
+            such as TorchJD's aggregators. By default ``ConflictAware``, see ``default_integrator``.
         shared: What parameters without scores follow (norm affine, embedding head, class weights).
             ``"sum"``: the sum over all capacities. ``"dense"``: the dense network's gradient
             alone, as in the paper.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -64,7 +65,7 @@ def layers_to_score(
     return layers
 
 
-def is_depthwise(module: nn.Module) -> bool:
+def is_depthwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether every filter of a convolution reads one channel of several."""
     return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
 

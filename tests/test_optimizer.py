@@ -356,19 +356,21 @@ def test_conflict_aware_integration_is_the_default(task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "per_filter"),
+    ("name", "arguments", "per_filter"),
     [
-        ("resnet18", True),
-        ("resnext50_32x4d", True),
-        ("convnext_atto", True),
-        ("mobilenetv2_100", False),
+        ("resnet18", {}, True),
+        ("resnext50_32x4d", {}, True),
+        ("convnext_atto", {"score_depthwise": True}, True),
+        ("mobilenetv2_100", {}, True),
+        ("mobilenetv2_100", {"score_depthwise": True}, False),
+        ("test_efficientnet", {"granularity": "channel"}, False),
     ],
 )
-def test_filters_of_nine_numbers_are_integrated_by_whole_tensors(
-    name: str, per_filter: bool
+def test_where_filters_of_nine_numbers_are_scored_whole_tensors_are_integrated(
+    name: str, arguments: dict[str, object], per_filter: bool
 ) -> None:
-    with torch.device("meta"):
-        model = prunnet.make_prunable(timm.create_model(name, num_classes=4))
+    with torch.device("cpu" if "granularity" in arguments else "meta"):
+        model = prunnet.make_prunable(timm.create_model(name, num_classes=4), **arguments)
     optimizer = ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)
     assert optimizer.integration.per_filter is per_filter
 

@@ -46,7 +46,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "alpha": _numbers("alpha", 0, 0.5, 1, 4),
     "rows": {
-        "as the network says": {"per_filter": None},  # whole tensors if it is depthwise
+        "as the network says": {"per_filter": None},  # filters, unless depthwise ones are scored
         "filters": {"per_filter": True},
         "whole tensors": {"per_filter": False},
     },

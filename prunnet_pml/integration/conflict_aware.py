@@ -38,7 +38,7 @@ class ConflictAware(Integrator):
         alpha: How much keeping one's direction counts. The paper: 0.5 for CNNs on SGD, 1 for
             transformers.
         per_filter: Whether every output filter of a 4-D tensor is a row of its own. The paper turns
-            it off for MobileNetV2, whose depthwise filters are nine numbers each.
+            it off for MobileNetV2, whose depthwise filters, scored there, are nine numbers each.
         epsilon: Added to the squared norm that the projection divides by. The paper has 1e-8, by
             which a filter's gradient of norm 1e-4 is half removed and the result depends on the
             scale of the loss; at 0, the default, it is homogeneous (a zero gradient conflicts with

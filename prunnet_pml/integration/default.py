@@ -7,17 +7,21 @@ import math
 from torch import nn
 
 from prunnet_pml.integration.conflict_aware import ConflictAware
+from prunnet_pml.network import scored_parameters
+from prunnet_pml.selection import is_depthwise
 
 
 def default_integrator(model: nn.Module) -> ConflictAware:
-    """``ConflictAware`` of every filter; of whole tensors where there are depthwise 3 x 3 filters.
+    """``ConflictAware`` of every filter; of whole tensors where depthwise 3 x 3 filters are scored.
 
     Those are nine numbers each, and the gradients of two capacities are soon at odds in so few.
     (The paper does the same for MobileNetV2. On the 7 x 7 filters of a ConvNeXt neither is better.)
     """
+    scored = scored_parameters(model)
     per_filter = not any(
-        layer.groups == layer.in_channels > 1 and math.prod(layer.kernel_size) <= 9
+        is_depthwise(layer)
+        and math.prod(layer.kernel_size) <= 9
+        and layer._parameters["weight"] in scored
         for layer in model.modules()
-        if isinstance(layer, nn.Conv2d)
     )
     return ConflictAware(per_filter=per_filter)
