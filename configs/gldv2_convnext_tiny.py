@@ -5,5 +5,4 @@ _base_ = ["_base_/gldv2.py", "_base_/prunnet_adamw.py"]
 model = {
     "backbone": {"name": "convnext_tiny", "pretrained": True},
     "loss": {"loss": {"num_classes": 24_393}},
-    "score_depthwise": True,
 }

@@ -2,9 +2,5 @@
 
 _base_ = ["_base_/gldv2.py", "_base_/prunnet_sgd.py"]
 
-model = {
-    "backbone": {"name": "mobilenetv2_100"},
-    "loss": {"loss": {"num_classes": 24_393}},
-    "score_depthwise": True,
-}
+model = {"backbone": {"name": "mobilenetv2_100"}, "loss": {"loss": {"num_classes": 24_393}}}
 optim_wrapper = {"integration": {"per_filter": False}}

@@ -130,18 +130,9 @@ def _fill(model: nn.Module, assembly: Assembly) -> None:
 def _add_scores(model: nn.Module, assembly: Assembly) -> None:
     """Makes the dense network prunable, with the scores and norm statistics of the checkpoint."""
     manifest = assembly.manifest
-    scored = {name: r.scores for name, r in manifest.tensors.items() if r.scores}
     norms = [name for name, record in manifest.tensors.items() if record.kind == "norm"]
-    units: dict[str, Any] = {"granularity": manifest.granularity, "units": manifest.units}
-    weights: dict[str, Any] = {
-        "filter_fn": lambda _, name: f"{name}.weight" in scored,
-        "score_bias": any(name.endswith(SCORES["bias"]) for name in scored.values()),
-    }
     make_prunable(
-        model,
-        manifest.trained_capacities,
-        space_id=manifest.space_id,
-        **(units if manifest.units else weights),
+        model, manifest.trained_capacities, space_id=manifest.space_id, **what_to_score(manifest)
     )
     state = model.state_dict()  # with the space id, beside its keys
     state.update(assembly.scores())
@@ -152,6 +143,18 @@ def _add_scores(model: nn.Module, assembly: Assembly) -> None:
         state[f"{module}{dot}capacity_{statistic}"] = torch.stack([sets[c] for c in owners])
         state[f"{module}{dot}{CAPACITIES}"] = capacity_units(owners)
     model.load_state_dict(state)
+
+
+def what_to_score(manifest: Manifest) -> dict[str, Any]:
+    """The arguments by which ``make_prunable`` scores what a checkpoint has scores of."""
+    if manifest.units:
+        return {"granularity": manifest.granularity, "units": manifest.units}
+    scored = {name: r.scores for name, r in manifest.tensors.items() if r.scores}
+    return {
+        "filter_fn": lambda _, name: f"{name}.weight" in scored,
+        "score_depthwise": True,
+        "score_bias": any(name.endswith(SCORES["bias"]) for name in scored.values()),
+    }
 
 
 def _warn_of_norms(manifest: Manifest, capacity: float) -> None:

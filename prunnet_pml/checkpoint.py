@@ -12,6 +12,7 @@ from prunnet_pml.norms import CAPACITIES, STATISTICS, CapacityNorm, stored_capac
 from prunnet_pml.space import Stamped
 from prunnet_pml.user_warning import warn_user
 
+_OTHER_LAYERS = "Make the network with the `filter_fn` and `score_depthwise` that it had then."
 _FILLED_IN = (CAPACITIES, *(f"capacity_{name}" for name in STATISTICS))
 """What a norm fills in by itself where a checkpoint lacks it."""
 _TRAINED = "prunnet_trained_capacities"
@@ -65,6 +66,7 @@ class Prunable(Stamped):
             if _MULTIPLES in local_metadata:
                 _warn_of_other_multiples(self, local_metadata[_MULTIPLES])
         _warn_of_old_scores(self, state_dict, prefix)
+        _warn_of_lost_scores(self, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
@@ -87,10 +89,10 @@ def _check(model: nn.Module, state_dict: Mapping[str, Any], strict: bool) -> Non
     missing, unexpected = needed - state_dict.keys(), state_dict.keys() - own.keys()
     if missing == needed or (strict and (missing or unexpected)):
         hint = ""
-        if not unexpected and all(_is_score(key) for key in missing):
+        if not unexpected and missing == {key for key in own if _is_score(key)}:
             hint = " A plain checkpoint lacks scores: load it with strict=False, then reset_scores."
-        elif not missing and all(_is_score(key) for key in unexpected):
-            hint = " Make the network with the `filter_fn` or `score_depthwise` it had then."
+        elif all(_is_score(key) for key in missing | unexpected):
+            hint = f" {_OTHER_LAYERS}"
         raise ValueError(
             f"`state_dict` should fit {network}. Found {_some(missing)} missing and "
             f"{_some(unexpected)} unexpected.{hint}"
@@ -145,6 +147,18 @@ def _warn_of_old_scores(model: nn.Module, state_dict: Mapping[str, Any], prefix:
         warn_user(
             f"`state_dict` has weights without their scores, {_some(without)}: the scores of "
             f"{_name(model)} still rank the weights that it had before. Call reset_scores next."
+        )
+
+
+def _warn_of_lost_scores(model: nn.Module, state_dict: Mapping[str, Any], prefix: str) -> None:
+    """Says that layers which were pruned then will stay whole."""
+    layers = [name for name, module in model.named_modules() if isinstance(module, ScoredLayer)]
+    own = {f"{prefix}{name}.{scores}" for name in layers for scores in SCORES.values()}
+    lost = [key for key in state_dict if key.startswith(prefix) and _is_score(key)]
+    if lost := [key for key in lost if key not in own]:
+        warn_user(
+            f"`state_dict` has scores of layers that {_name(model)} does not score, {_some(lost)}: "
+            f"they stay whole, beside norm statistics of when they were pruned. {_OTHER_LAYERS}"
         )
 
 

@@ -44,8 +44,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         model: The prunable network.
         integration: An integrator, or any function of a matrix ``[N + 1, n]`` to a vector ``[n]``,
             such as TorchJD's aggregators. By default ``ConflictAware``, see ``default_integrator``.
-        shared: What parameters without scores follow (norm affine, embedding head, class weights).
-            ``"sum"``: the sum over all capacities. ``"dense"``: the dense network's gradient
+        shared: What parameters without scores follow (norm affine, embedding head, class weights,
+            ...). ``"sum"``: the sum over all capacities. ``"dense"``: the dense network's gradient
             alone, as in the paper.
         seed: Seeds the orders that the integrator draws. The same on every rank, replicas stay
             equal.

@@ -1,4 +1,4 @@
-"""Which layers of a network get scores: what ``filter_fn`` says, or what is worth pruning."""
+"""Which layers of a network get scores: by default neither its head nor depthwise convolutions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from prunnet_pml.layers import TAKEN, is_scorable
 
 
 def layers_to_score(
-    model: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None, depthwise: bool
+    model: nn.Module,
+    filter_fn: Callable[[nn.Module, str], bool] | None,
+    score_depthwise: bool,
 ) -> list[nn.Module]:
     """The layers of a network that get scores.
 
     Args:
         model: A plain network.
         filter_fn: As in ``make_prunable``.
-        depthwise: Whether depthwise convolutions are among them where ``filter_fn`` is None.
+        score_depthwise: As in ``make_prunable``.
 
     Raises:
         ValueError: If there are none, ``filter_fn`` is no function, the network has parameters
@@ -39,20 +41,17 @@ def layers_to_score(
         )
     if filter_fn is None:
         heads = _embedding_heads(model)
-        layers = [
-            module
-            for module in candidates.values()
-            if module not in heads and (depthwise or not is_depthwise(module))
-        ]
+        chosen = [module for module in candidates.values() if module not in heads]
     else:
-        layers = [module for name, module in candidates.items() if filter_fn(module, name)]
+        chosen = [module for name, module in candidates.items() if filter_fn(module, name)]
+    layers = [module for module in chosen if score_depthwise or not is_depthwise(module)]
     if not layers:
         names = ", ".join(f"`{name}`" for name in list(candidates)[:3])
         names += ", ..." if len(candidates) > 3 else ""
-        default = f"no embedding head{'' if depthwise else ', no depthwise convolution'}"
-        chosen_by = "`filter_fn`" if filter_fn else f"The default of `filter_fn` ({default})"
+        chosen_by = "`filter_fn`" if filter_fn else "The default of `filter_fn` (no embedding head)"
+        others = " that is not depthwise" if chosen else ""
         raise ValueError(
-            f"{chosen_by} should be true for a Conv2d or Linear of {type(model).__name__}. "
+            f"{chosen_by} should be true for a Conv2d or Linear{others} of {type(model).__name__}. "
             f"Found none among {len(candidates)} ({names})."
         )
     for name, layer in candidates.items():
@@ -66,7 +65,7 @@ def layers_to_score(
 
 
 def is_depthwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether every filter of a convolution reads one channel of several."""
+    """Whether every filter of a convolution reads one channel of several, however many do each."""
     return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
 
 

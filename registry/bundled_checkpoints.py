@@ -18,7 +18,8 @@ from prunnet_pml.hub.architecture import build
 from prunnet_pml.hub.catalogue import find_entry
 from prunnet_pml.hub.fields import read_json
 from prunnet_pml.hub.layout import CONFIG
-from prunnet_pml.network import Granularity, make_prunable, scored_layers, trained_capacities
+from prunnet_pml.hub.loading import what_to_score
+from prunnet_pml.network import Granularity, make_prunable, trained_capacities
 from prunnet_pml.pruning import prune
 from prunnet_pml.space import set_space_id
 
@@ -87,11 +88,7 @@ def load_bundled(
     classes = config["model_args"].pop("num_classes")
     model = from_pretrained(entry.folder, model=build(config, manifest.tensors, entry.name))
     if set(trained_capacities(model)) != set(capacities):
-        scored: dict[str, Any] = {"units": manifest.units}
-        if manifest.units is None:
-            names = set(scored_layers(model))
-            scored = {"filter_fn": lambda _, name: name in names}
-        other = make_prunable(prune(model, 1.0), capacities, granularity=granularity, **scored)
+        other = make_prunable(prune(model, 1.0), capacities, **what_to_score(manifest))
         other.load_state_dict(model.state_dict())  # which warns of capacities that are new
         model = other
     if classes != config["num_classes"]:

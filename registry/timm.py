@@ -92,7 +92,8 @@ def create_model(
         initial_scores: As in ``make_prunable``.
         granularity: As in ``make_prunable``: ``"channel"`` needs the extra ``structured``.
         round_to: As in ``make_prunable``.
-        score_depthwise: As in ``make_prunable``.
+        score_depthwise: As in ``make_prunable``. A checkpoint of the catalogue says itself what is
+            scored.
         checkpoint_path: A checkpoint of a prunable network of this kind, scores included, loaded
             last. For one of a plain network see ``pretrained_cfg_overlay=dict(file=...)`` of timm.
         **kwargs: The other arguments of ``timm.create_model``, such as ``num_classes``,

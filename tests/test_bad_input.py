@@ -137,7 +137,7 @@ def test_a_network_that_is_all_head() -> None:
             return self
 
     plain = Head(4, 4)
-    message = r"The default of `filter_fn` \(no embedding head, .* should be true for .* of Head\."
+    message = r"The default of `filter_fn` \(no embedding head\) should be true for .* of Head\."
     with unchanged(plain), pytest.raises(ValueError, match=message):
         prunnet.make_prunable(plain)
 
@@ -187,25 +187,31 @@ def test_a_filter_that_matches_nothing() -> None:
     )
 
 
-def test_a_filter_beside_another_choice_of_layers() -> None:
-    plain = TinyEmbedder()
-    message = "`score_depthwise` should be left out with `filter_fn`. Found True."
-    with unchanged(plain), pytest.raises(ValueError, match=re.escape(message)):
-        prunnet.make_prunable(plain, filter_fn=lambda *_: True, score_depthwise=True)
-
-
 def test_a_network_of_depthwise_convolutions_alone() -> None:
     plain = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4))
-    message = "(no embedding head, no depthwise convolution) should be true for"
+    message = "should be true for a Conv2d or Linear that is not depthwise of Sequential."
     with unchanged(plain), pytest.raises(ValueError, match=re.escape(message)):
         prunnet.make_prunable(plain)
 
 
-def test_a_checkpoint_with_scores_of_other_layers(model: nn.Module) -> None:
+OTHER_LAYERS = "Make the network with the `filter_fn` and `score_depthwise` that it had then."
+
+
+def test_a_checkpoint_with_scores_of_more_layers(model: nn.Module) -> None:
     then = prunnet.make_prunable(TinyEmbedder(), filter_fn=lambda *_: True).state_dict()
-    message = "1 (`head.scores`) unexpected. Make the network with the `filter_fn` or"
+    message = f"Found none missing and 1 (`head.scores`) unexpected. {OTHER_LAYERS}"
     with unchanged(model), pytest.raises(ValueError, match=re.escape(message)):
         model.load_state_dict(then)
+    bigger = nn.Sequential(model)
+    with pytest.warns(UserWarning, match=r"`0\.head\.scores`\): they stay whole"):
+        bigger.load_state_dict({f"0.{key}": value for key, value in then.items()}, strict=False)
+
+
+def test_a_checkpoint_with_scores_of_fewer_layers(model: nn.Module) -> None:
+    fewer = prunnet.make_prunable(TinyEmbedder(), filter_fn=lambda _, name: name == "conv2")
+    message = f"Found 1 (`conv1.scores`) missing and none unexpected. {OTHER_LAYERS}"
+    with unchanged(model), pytest.raises(ValueError, match=re.escape(message)):
+        model.load_state_dict(fewer.state_dict())
 
 
 def test_a_filter_that_fails() -> None:

@@ -90,19 +90,29 @@ class Separable(nn.Module):
         return self.pointwise(self.grouped(self.depthwise(self.stem(images)))).mean((2, 3))
 
 
-def test_depthwise_convolutions_stay_whole_unless_they_are_asked_for() -> None:
-    others = ["stem", "grouped", "pointwise"]
-    assert list(prunnet.scored_layers(prunnet.make_prunable(Separable()))) == others
-    network = Separable()
-    pruned = prunnet.prune(prunnet.make_prunable(network), 0.2)
-    assert torch.equal(pruned.depthwise.weight, network.depthwise.weight)
+def test_depthwise_convolutions_stay_whole() -> None:
+    model = prunnet.make_prunable(Separable())
+    assert list(prunnet.scored_layers(model)) == ["stem", "grouped", "pointwise"]
+    pruned = prunnet.prune(model, 0.2)
+    assert torch.equal(pruned.depthwise.weight, model.depthwise.weight)
 
-    every = ["stem", "depthwise", "grouped", "pointwise"]
-    asked = prunnet.make_prunable(Separable(), score_depthwise=True)
-    assert list(prunnet.scored_layers(asked)) == every
-    assert (prunnet.prune(asked, 0.2).depthwise.weight != 0).sum() == 30  # a fifth, and one
-    chosen = prunnet.make_prunable(Separable(), filter_fn=lambda _, name: name == "depthwise")
-    assert list(prunnet.scored_layers(chosen)) == ["depthwise"]
+
+def test_depthwise_convolutions_are_pruned_if_they_are_asked_for() -> None:
+    model = prunnet.make_prunable(Separable(), score_depthwise=True)
+    assert list(prunnet.scored_layers(model)) == ["stem", "depthwise", "grouped", "pointwise"]
+    pruned = prunnet.prune(model, 0.2)
+    assert (pruned.depthwise.weight != 0).sum() == 30  # of 144, all kept but round(0.8 * 143)
+
+
+@pytest.mark.parametrize("score_depthwise", [False, True])
+def test_filter_fn_and_score_depthwise_both_have_to_be_true(score_depthwise: bool) -> None:
+    model = prunnet.make_prunable(
+        Separable(),
+        filter_fn=lambda _, name: name in ("depthwise", "pointwise"),
+        score_depthwise=score_depthwise,
+    )
+    chosen = ["depthwise", "pointwise"] if score_depthwise else ["pointwise"]
+    assert list(prunnet.scored_layers(model)) == chosen
 
 
 def test_filter_fn_chooses_by_module_and_name() -> None:

@@ -11,6 +11,7 @@ model = {
     },
     "capacities": [0.2, 0.4, 0.6, 0.8],
     "initial_scores": "uniform",
+    "score_depthwise": True,
 }
 optim_wrapper = {
     "type": "prunnet_pml.ConflictAwareOptimWrapper",

@@ -12,16 +12,23 @@ from prunnet_pml.selection import is_depthwise
 
 
 def default_integrator(model: nn.Module) -> ConflictAware:
-    """``ConflictAware`` of every filter; of whole tensors where depthwise 3 x 3 filters are scored.
+    """``ConflictAware`` of every filter; of whole tensors where some have nine numbers.
 
-    Those are nine numbers each, and the gradients of two capacities are soon at odds in so few.
-    (The paper does the same for MobileNetV2. On the 7 x 7 filters of a ConvNeXt neither is better.)
+    That is where depthwise 3 x 3 filters are integrated: by ``score_depthwise``, or of granularity
+    "channel". The gradients of two capacities are soon at odds in so few numbers. (The paper does
+    the same for MobileNetV2. On the 7 x 7 filters of a ConvNeXt neither is better.)
+
+    Args:
+        model: The prunable network.
+
+    Raises:
+        ValueError: If it is none.
     """
-    scored = scored_parameters(model)
+    integrated = scored_parameters(model)
     per_filter = not any(
         is_depthwise(layer)
         and math.prod(layer.kernel_size) <= 9
-        and layer._parameters["weight"] in scored
+        and layer._parameters.get("weight") in integrated
         for layer in model.modules()
     )
     return ConflictAware(per_filter=per_filter)

@@ -184,6 +184,8 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.method_page(PAGE, study.read()), "findings")
     assert "points more, seed by seed: +0.4, -0.9." in text
     study.write(made_up("depthwise-convolutions=scored", 1, 0.5))
+    study.write(made_up("rows=whole-tensors", 0, 0.71))
+    study.write(made_up("rows=whole-tensors", 1, 0.72))
     text = block(study.method.method_page(PAGE, study.read()), "findings")
     assert "finds 32.2 with 20%, 45.5 with 40%;\n" in text  # of seed 1, which both have
     assert "pruned as all else is, 22.4 with 20%, 31.6 with 40% (1 seed)." in text

@@ -104,7 +104,11 @@ def test_a_hand_written_network_is_brought_along(
     network: type[nn.Module], score_bias: bool, tmp_path: Path
 ) -> None:
     model = prunnet.make_prunable(
-        network(), (0.5,), filter_fn=lambda _, name: "emb" not in name, score_bias=score_bias
+        network(),
+        (0.5,),
+        filter_fn=lambda _, name: "emb" not in name,
+        score_bias=score_bias,
+        score_depthwise=score_bias,
     )
     save_pretrained(model, tmp_path / "saved", dense=False)
     assert not (tmp_path / "saved" / "model.safetensors").exists()

@@ -199,6 +199,7 @@ def test_depthwise_convolutions_are_scored_if_asked_for(create: Create) -> None:
     assert {name.rpartition(".")[2] for name in every.keys() - whole.keys()} == {"conv_dw"}
 
 
+@BOTH_WAYS
 def test_uniform_scores_know_nothing_of_the_weights(create: Create) -> None:
     model = create("prunnet_test_resnet", initial_scores="uniform")
     for layer in prunnet.scored_layers(model).values():
