@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import runpy
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -23,6 +24,10 @@ EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "fine_tune
 """``examples/fine_tune.py``: its network and its images."""
 
 LEARNING_RATES = {"weights": 2e-3, "scores and head": 1e-2, "classes": 1e-1}
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 class MobileNetTask(Task):
@@ -56,6 +61,7 @@ class MobileNetTask(Task):
         return {
             "data": "glyphs",
             "backbone": "mobilenetv2_100",
+            "weights": "timm" if self.weights is None else _sha256(self.weights),
             **{name: getattr(self.recipe, name) for name in shared},
             "learning_rates": LEARNING_RATES,
         }

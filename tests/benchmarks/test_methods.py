@@ -199,6 +199,10 @@ def test_the_pretrained_backbone_has_its_own_images_and_learning_rates(tmp_path:
         return few_glyphs.FewGlyphs(split, **arguments)
 
     mobilenet = MobileNetTask(1, 0, weights, smaller)
+    described = mobilenet.describe()
+    assert described != MobileNetTask(1, 0).describe()  # timm's weights are another start
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert described != mobilenet.describe()
     images, labels = next(mobilenet.batches("one"))
     assert images.shape == (48, 3, 32, 32)
     assert mobilenet.test[0][0].shape == (3, 32, 32)
