@@ -55,8 +55,8 @@ ImageNet, on glyphs of 64 px: scores start from the magnitudes of the pretrained
     return (
         f"{text}After {results['steps']} steps, Recall@1 in percent on characters never seen in "
         f"training:\n\n{recall_table(results['matrix'])}\n\n"
-        "So few steps are not enough for the smallest capacity: 20% of this network, as magnitude "
-        "leaves it, is far\nfrom where it has to get. Its norm statistics are exact: the script "
+        "The smallest capacity needs the most steps: 20% of this network, as magnitude leaves it, "
+        "is far from where\nit has to get. Its norm statistics are exact: the script "
         "calibrates after training, [method.md](method.md)\nsays what that is worth.\n\n"
         "Written by `benchmarks/tables.py` from `benchmarks/results/fine_tune.json`.\n"
     )
