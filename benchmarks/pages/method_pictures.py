@@ -27,7 +27,7 @@ def pictures_of(data: str, methods: Mapping[str, Runs]) -> dict[str, Picture]:
         matrices = {name: _matrix(methods[name]) for name in names}
         found[f"method-{data}-matrices.png"] = Picture(matrices, draw_matrices)
     names = compared(methods)
-    if names:
+    if any(methods[name].share(c, "macs") < 1 for name in names for c in methods[name].capacities):
         panels = {
             "MACs, share of the dense network": _curves(
                 methods, names, lambda runs, c: runs.share(c, "macs")

@@ -218,6 +218,17 @@ def test_pictures_tell_interpolated_capacities(
     assert {c for c in capacities if runs.is_interpolated(c)} == interpolated
 
 
+def test_where_no_method_saves_multiplications_no_picture_of_them_is_drawn(
+    study: SimpleNamespace,
+) -> None:
+    document = made_up("prunnet-default", 0, 0.7)
+    of_weights = {c: {**member, "macs": 200} for c, member in document["members"].items()}
+    runs = type(study.read()["glyphs"]["prunnet-default"])([document | {"members": of_weights}])
+    drawn = study.method.method_pictures({"glyphs": {"prunnet-default": runs}})
+    assert set(drawn) == {"method-glyphs-capacity.png", "method-glyphs-matrices.png"}
+    assert "method-glyphs-speed.png" in study.method.method_pictures(study.read())
+
+
 def test_pictures_know_when_their_numbers_have_changed(study: SimpleNamespace) -> None:
     pictures = study.method.method_pictures(study.read())
     assert set(pictures) == {
