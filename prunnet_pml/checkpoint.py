@@ -152,10 +152,9 @@ def _warn_of_old_scores(model: nn.Module, state_dict: Mapping[str, Any], prefix:
 
 def _warn_of_lost_scores(model: nn.Module, state_dict: Mapping[str, Any], prefix: str) -> None:
     """Says that layers which were pruned then will stay whole."""
-    layers = [name for name, module in model.named_modules() if isinstance(module, ScoredLayer)]
-    own = {f"{prefix}{name}.{scores}" for name in layers for scores in SCORES.values()}
-    lost = [key for key in state_dict if key.startswith(prefix) and _is_score(key)]
-    if lost := [key for key in lost if key not in own]:
+    whole = [name for name, module in model.named_modules() if not isinstance(module, ScoredLayer)]
+    scores = {f"{prefix}{name}.{scores}" for name in whole for scores in SCORES.values()}
+    if lost := scores & state_dict.keys():
         warn_user(
             f"`state_dict` has scores of layers that {_name(model)} does not score, {_some(lost)}: "
             f"they stay whole, beside norm statistics of when they were pruned. {_OTHER_LAYERS}"
