@@ -78,8 +78,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 """Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
 OF_THE_DEFAULT = ("granularity", "depthwise convolutions", "alpha", "rows")
-"""Factors that the recipe of granularity "channel" doesn't have: it cuts channels, sums gradients.
-"""
+"""Factors that granularity "channel" lacks, whose recipe cuts channels and sums gradients."""
 
 BASES: dict[str, tuple[Settings, Norms]] = {
     "prunnet-default": (Settings(), "calibrated"),

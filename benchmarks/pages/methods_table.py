@@ -23,13 +23,14 @@ def methods_table(methods: Mapping[str, Runs], names: Iterable[str]) -> str:
 
 
 def _row(name: str, runs: Runs) -> list[str]:
+    by_map = runs.by(MAP)
     return [
         f"`{name}`",
         str(len(runs.documents)),
         *(spread(runs.cell(capacity, 1.0)) for capacity in (1.0, 0.8, 0.6, 0.4, 0.2)),
         spread(runs.cell(0.2, 0.2)),
-        spread(runs.by(MAP).cell(1.0, 1.0)),
-        NONE if name in SELF_ONLY else spread(runs.by(MAP).cell(0.2, 1.0)),
+        spread(by_map.cell(1.0, 1.0)),
+        NONE if name in SELF_ONLY else spread(by_map.cell(0.2, 1.0)),
         f"{runs.cost:.1f}",
         f"{runs.memory:.0f}",
     ]
