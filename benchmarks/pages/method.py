@@ -25,6 +25,7 @@ TASKS = {
     "glyphs": "Glyphs",
     "glyphs-longer": "Glyphs, five times the steps",
     "fashion-mnist": "Fashion-MNIST",
+    "fashion-mnist-longer": "Fashion-MNIST, five times the steps",
     "glyphs-mobilenet": "Glyphs, MobileNetV2",
     "glyphs-resnet18": "Glyphs, ResNet-18 of full width",
     "glyphs-vit": "Glyphs, ViT-S",

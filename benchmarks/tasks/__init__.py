@@ -27,6 +27,10 @@ def _fashion_mnist(steps: int, seed: int, _: Path | None) -> Task:
     return ResNetTask("fashion-mnist", Clothes, Recipe(steps=steps, seed=seed, image_size=28))
 
 
+def _fashion_mnist_longer(steps: int, seed: int, weights: Path | None) -> Task:
+    return _fashion_mnist(5 * steps, seed, weights)
+
+
 def _glyphs_resnet18(steps: int, seed: int, _: Path | None) -> Task:
     steps, widths = round(steps * 10 / 3), (64, 128, 256, 512)
     recipe = Recipe(steps=steps, seed=seed, widths=widths, learning_rate=3e-3)
@@ -41,6 +45,7 @@ TASKS: dict[str, Callable[[int, int, Path | None], Task]] = {
     "glyphs": _glyphs,
     "glyphs-longer": _glyphs_longer,  # in five times the steps
     "fashion-mnist": _fashion_mnist,
+    "fashion-mnist-longer": _fashion_mnist_longer,  # in five times the steps
     "glyphs-mobilenet": MobileNetTask,
     "glyphs-resnet18": _glyphs_resnet18,  # of full width, 2000 steps: for a GPU
     "glyphs-vit": _glyphs_vit,  # 1000 steps: for a GPU
