@@ -147,22 +147,46 @@ def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "targets").splitlines()
     by_name = {row.split(" | ")[0].removeprefix("| "): row for row in rows}
     assert by_name["default, dense self: a network trained alone"].endswith(
-        "71.0 | 74.0 | **no** | -3.0 |"  # three points ahead on the seed that both have
+        "71.0 | 74.0 | **no** | -3.0 | - |"  # three points ahead on the seed that both have
     )
     name = "default, 20% self: `independent` less half a point"
     best, ours = 73 * 0.2**0.5, (70 * 0.2**0.5, 71 * 0.2**0.5)  # on the common seed, and on both
     lead = best - ours[0] - 0.5
-    assert by_name[name].endswith(f"{ours[1]:.1f} | {ours[1] + lead:.1f} | **no** | {-lead:+.1f} |")
+    assert by_name[name].endswith(
+        f"{ours[1]:.1f} | {ours[1] + lead:.1f} | **no** | {-lead:+.1f} | - |"
+    )
     name = "channel, 40% to dense, 0.40 of the MACs: sfsc, 0.40 of the MACs"
-    assert by_name[name].endswith("| 43.0 | 37.9 | yes | +5.1 |")
+    assert by_name[name].endswith("| 43.0 | 37.9 | yes | +5.1 | - |")
     name = "default, 20% to dense: 0.95 x dense self"
     margins = [dense * (0.2**0.5 - 0.95) for dense in (70, 72)]  # a seed each
-    assert by_name[name].endswith(f"| **no** | {margins[0]:+.1f}, {margins[1]:+.1f} |")
+    assert by_name[name].endswith(f"| **no** | {margins[0]:+.1f}, {margins[1]:+.1f} | - |")
+
+
+def test_rivals_are_chosen_on_some_seeds_and_compared_on_another(benchmarks: Path) -> None:
+    """`lucky` is the best on average by its second seed alone, on which `steady` is compared."""
+    from pages.rivals import above_rivals_of_other_seeds, furthest_ahead
+    from study_results import Runs
+
+    dense = {"prunnet-default": (70, 70), "lucky": (71, 80), "steady": (74, 73), "partly": (99,)}
+    runs = {
+        name: Runs([made_up(name, s, value / 100) for s, value in enumerate(values)])
+        for name, values in dense.items()
+    }
+    ours, cell = runs.pop("prunnet-default"), (1.0, 1.0)
+    partly = runs.pop("partly")  # lacks a seed
+    assert furthest_ahead(ours, runs, cell) == "lucky"
+    runs["partly"] = partly
+    found = above_rivals_of_other_seeds(ours, runs, cell)
+    assert found == pytest.approx([70 - 71, 70 - 73])  # lucky of seed 1, steady of seed 0
+    of_one = above_rivals_of_other_seeds(ours.of({0}), runs, cell)
+    assert of_one == []
 
 
 def test_targets_are_shown_in_the_other_metric_too(study: SimpleNamespace) -> None:
     rows = block(study.method.method_page(PAGE, study.read()), "targets-map")
-    assert "default, dense self: a network trained alone | 35.5 | 37.0 | **no** | -1.5 |" in rows
+    assert (
+        "default, dense self: a network trained alone | 35.5 | 37.0 | **no** | -1.5 | - |" in rows
+    )
 
 
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
