@@ -105,7 +105,7 @@ def _evaluation(file: Path) -> CompatibilityMatrix | None:
     read_json(file)  # which refuses what is too large or too deep
     try:
         return CompatibilityMatrix.from_json(file)
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{file} should be an evaluation. Found: {error}.") from error
 
 

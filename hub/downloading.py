@@ -9,10 +9,11 @@ from huggingface_hub import hf_hub_download
 
 from prunnet_pml.hub.advice import advice
 from prunnet_pml.hub.catalogue import CHECKPOINTS
-from prunnet_pml.hub.layout import CONFIG
+from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
 from prunnet_pml.hub.manifest import BLOCK, Manifest
 from prunnet_pml.hub.origin import SOURCE, Folder, Repository, locate, recall, remember
 from prunnet_pml.hub.replacing import check_replaceable
+from prunnet_pml.masks import check_capacity
 
 
 def download(
@@ -43,12 +44,15 @@ def download(
     Raises:
         FileNotFoundError: If ``source`` is a ``Path`` where there is no folder.
         ValueError: If ``capacity`` is out of range, or between those that were saved without
-            scores, there is a ``revision`` for a folder, or ``folder`` holds something else.
+            scores, there is a ``revision`` for a folder, or ``folder`` holds something else, such
+            as a checkpoint that was saved there. (An earlier download is replaced.)
         huggingface_hub.errors.HfHubHTTPError: If the Hub refuses, in the client's own subclasses:
             ``RepositoryNotFoundError``, ``RevisionNotFoundError``, ``GatedRepoError``, ...
         huggingface_hub.errors.LocalEntryNotFoundError: If the Hub can't be reached and the cache
             lacks a file.
     """
+    if capacity is not None:
+        capacity = check_capacity(capacity)
     origin: Repository | Folder
     found = locate(source)
     if isinstance(found, Path):
@@ -57,20 +61,43 @@ def download(
         if folder is None or Path(folder).resolve() == found.resolve():
             return found
         origin = Folder(found.name if found.parent == CHECKPOINTS else str(found.resolve()))
-        Manifest.read(found)  # raises if this is no checkpoint
+        there = found
     else:
         with advice(found, revision):
             config = Path(hf_hub_download(found, CONFIG, revision=revision, token=token))
-        origin = Repository(found, commit=config.parent.name)  # the cache has a folder for each
-        if folder is None:
-            origin.bring(Manifest.read(config.parent).files_for(capacity), None, token)
-            return config.parent
+        there = config.parent
+        origin = Repository(found, commit=there.name)  # the cache has a folder for each
+    files = Manifest.read(there).files_for(capacity)  # raises if this is no checkpoint
+    if folder is None:
+        origin.bring(files, None, token)
+        return there
     folder = Path(folder)
-    if not (folder / SOURCE).is_file():  # which a download that was given up leaves
-        check_replaceable(folder, BLOCK)
+    _make_room(folder, there / CONFIG)
     remember(origin, folder)
     origin.bring([CONFIG], folder, token)
     return upgrade(folder, capacity, token=token)
+
+
+def _make_room(folder: Path, config: Path) -> None:
+    """Deletes what an earlier download left of another checkpoint; what nobody downloaded stays.
+
+    Raises:
+        ValueError: If ``folder`` holds something else, another checkpoint that was saved there.
+    """
+    downloaded = (folder / SOURCE).is_file()  # which a download that was given up leaves too
+    if not downloaded:
+        check_replaceable(folder, BLOCK)
+    there = folder / CONFIG
+    if not there.is_file() or there.read_bytes() == config.read_bytes():
+        return
+    if not downloaded:
+        raise ValueError(
+            "`folder` should be new, empty, or hold what is downloaded. Found another checkpoint "
+            f"in {folder}, which was saved there."
+        )
+    for file in (folder / DENSE, *(folder / FOLDER).iterdir()):
+        if file != folder / SOURCE:
+            file.unlink(missing_ok=True)
 
 
 def upgrade(

@@ -151,7 +151,7 @@ def what_to_score(manifest: Manifest) -> dict[str, Any]:
         return {"granularity": manifest.granularity, "units": manifest.units}
     scored = {name: r.scores for name, r in manifest.tensors.items() if r.scores}
     return {
-        "filter_fn": lambda _, name: f"{name}.weight" in scored,
+        "filter_fn": lambda _, name: f"{name}.weight".lstrip(".") in scored,
         "score_depthwise": True,
         "score_bias": any(name.endswith(SCORES["bias"]) for name in scored.values()),
     }

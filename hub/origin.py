@@ -31,6 +31,8 @@ def locate(source: str | os.PathLike[str]) -> Path | str:
         FileNotFoundError: If it is a ``Path`` where there is no folder.
         ValueError: If it can be none of them.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise ValueError(f"`source` should be a folder or a repository. Found {source!r}.")
     if source != "" and Path(source).is_dir():
         return Path(source)
     if isinstance(source, Path):

@@ -18,6 +18,7 @@ from prunnet_pml.hub.layout import CONFIG, DENSE
 from prunnet_pml.hub.manifest import PLAIN_BLOCK
 from prunnet_pml.hub.replacing import replacing_folder
 from prunnet_pml.hub.saving import write_config, write_file
+from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import is_prunable
 from prunnet_pml.space import check_space_id
 
@@ -56,12 +57,15 @@ def save_plain(
         The folder.
 
     Raises:
-        ValueError: If ``model`` is prunable, stock timm can't build it, or the folder holds
-            something else.
+        ValueError: If ``model`` is prunable, stock timm can't build it, ``capacity`` is not in
+            (0, 1], ``dtype`` is no floating-point type, or the folder holds something else.
         OSError: If the disk is full, say. What was there before is still there.
     """
     if is_prunable(model):
         raise ValueError("`model` should be plain, see prune. Found a prunable network.")
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"`dtype` should be a floating-point torch.dtype. Found {dtype!r}.")
+    capacity = check_capacity(capacity)
     parameters = {name for name, _ in model.named_parameters()}
     tensors = {
         name: (value.to(dtype) if name in parameters else value).detach().cpu()

@@ -7,12 +7,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import (
+    CommitInfo,
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    hf_hub_download,
+)
 from torch import nn
 
 from prunnet_pml.hub.advice import advice
 from prunnet_pml.hub.card import CARD, make_card
-from prunnet_pml.hub.layout import DENSE, FOLDER
+from prunnet_pml.hub.card_text import EVALUATION
+from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
 from prunnet_pml.hub.manifest import Manifest
 from prunnet_pml.hub.origin import SOURCE
 from prunnet_pml.hub.saving import save_pretrained
@@ -35,7 +42,8 @@ def push_to_hub(
 
     Everything arrives in one commit: whoever downloads meanwhile gets the old network or the new
     one. A repository without a model card gets one; a card that is there stays, unless the folder
-    brings another: see :func:`prunnet_pml.hub.write_card`.
+    brings another: see :func:`prunnet_pml.hub.write_card`. Of an evaluation that is there, of
+    another network, the numbers are deleted (``evaluation/matrix.json``).
 
     Args:
         source: A prunable network, or a folder of :func:`prunnet_pml.hub.save_pretrained`.
@@ -51,7 +59,8 @@ def push_to_hub(
         The commit, with its ``oid`` and ``commit_url``.
 
     Raises:
-        ValueError: If ``source`` is no prunable network and no folder of one, ``tag`` is taken,
+        ValueError: If ``source`` is no prunable network and no folder of one, or a folder that
+            lacks files of its manifest, as a download for one capacity does; if ``tag`` is taken,
             ``private`` is asked of a repository that is public, or the Hub finds fault with the
             metadata of the card.
         huggingface_hub.errors.HfHubHTTPError: If the Hub refuses, in the client's own subclasses.
@@ -79,7 +88,7 @@ def _push(
     commit_message: str | None,
     token: str | bool | None,
 ) -> CommitInfo:
-    Manifest.read(folder)  # raises if this is no such folder
+    _check_whole(folder)
     api = HfApi(token=token)
     with advice(repo_id, revision):
         api.create_repo(repo_id, private=private, exist_ok=True)
@@ -92,6 +101,8 @@ def _push(
         if CARD not in files and CARD not in there:
             added.append(CommitOperationAdd(CARD, str(make_card(folder, name=repo_id)).encode()))
         stale = [name for name in there - files.keys() if name.startswith(_OWNED)]
+        if EVALUATION in there - files.keys() and _is_another(folder, repo_id, revision, token):
+            stale.append(EVALUATION)
         commit = api.create_commit(
             repo_id,
             [*added, *map(CommitOperationDelete, sorted(stale))],
@@ -101,6 +112,18 @@ def _push(
         if tag is not None:
             api.create_tag(repo_id, tag=tag, revision=commit.oid)
     return commit
+
+
+def _check_whole(folder: Path) -> None:
+    """A folder that was downloaded for one capacity would delete all others from the Hub."""
+    manifest = Manifest.read(folder)  # raises if this is no such folder
+    lacking = [name for name, file in manifest.files.items() if not file.is_at(folder / name)]
+    if lacking:
+        raise ValueError(
+            f"`source` should hold every file of its manifest. Found {len(lacking)} missing or "
+            f"changed in {folder} (`{lacking[0]}`, ...): download the repository whole (`hf "
+            "download`), or push what from_pretrained loads."
+        )
 
 
 def _check_free(api: HfApi, repo_id: str, private: bool, tag: str | None) -> None:
@@ -114,6 +137,12 @@ def _check_free(api: HfApi, repo_id: str, private: bool, tag: str | None) -> Non
         raise ValueError(
             f"`tag` should be a new one, tags don't move. Found {tag!r} in {repo_id!r} already."
         )
+
+
+def _is_another(folder: Path, repo_id: str, revision: str | None, token: str | bool | None) -> bool:
+    """Whether the network on the Hub is not the one of the folder."""
+    there = Path(hf_hub_download(repo_id, CONFIG, revision=revision, token=token))
+    return there.read_bytes() != (folder / CONFIG).read_bytes()
 
 
 def _files(folder: Path) -> dict[str, Path]:

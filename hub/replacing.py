@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prunnet_pml.hub.card_text import EVALUATION
 from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.fields import read_json
 from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
 from prunnet_pml.hub.manifest import BLOCK
+from prunnet_pml.user_warning import warn_user
 
 
 @contextmanager
@@ -21,8 +23,9 @@ def replacing_folder(folder: Path, block: str = BLOCK) -> Iterator[Path]:
 
     ``block`` is the key in its ``config.json`` by which a folder is known as one to replace.
 
-    What else lies in the old checkpoint, such as a card or a ``.git``, comes along. Whoever is
-    killed between two renames leaves the old folder as ``.<name>-saving-...-before``, complete.
+    What else lies in the old checkpoint, such as a card or a ``.git``, comes along, but what was
+    measured of another network stays behind, with a warning about the card. Whoever is killed
+    between two renames leaves the old folder as ``.<name>-saving-...-before``, complete.
 
     Raises:
         ValueError: If ``folder`` is a file, or holds something but no checkpoint of ours.
@@ -76,6 +79,12 @@ def _bring_along(old: Path, new: Path) -> None:
             shutil.copytree(entry, new / entry.name, symlinks=True, copy_function=_link)
         else:
             _link(entry, new / entry.name)
+    if (new / EVALUATION).exists() and (old / CONFIG).read_bytes() != (new / CONFIG).read_bytes():
+        (new / EVALUATION).unlink()
+        warn_user(
+            f"{EVALUATION} was measured of the network that this one replaces, and is left out. "
+            "README.md, if it is write_card's, still shows it: call write_card anew."
+        )
 
 
 def _link(source: str | Path, target: str | Path) -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from prunnet_pml.evaluation.writing import replacing
+from prunnet_pml.given_network import unwrapped
 from prunnet_pml.hub.anatomy import Anatomy, dissect
 from prunnet_pml.hub.architecture import timm_config
 from prunnet_pml.hub.bands import Contents, cut
@@ -45,7 +46,7 @@ def save_pretrained(
     all: a checkpoint that lies there already is replaced at the end.
 
     Args:
-        model: A prunable network.
+        model: A prunable network, or one in DDP or ``torch.compile``.
         folder: Where to. New, empty, or a checkpoint to replace.
         capacities: Those of the bands, by default the trained ones. 1 is always added.
         precision: What weights are stored as: ``"float32"``, ``"float16"`` or ``"bfloat16"``. Norm
@@ -68,6 +69,7 @@ def save_pretrained(
         raise ValueError(f"`precision` should be one of {PRECISIONS}. Found {precision!r}.")
     if scores not in ("float32", "uint8", None):
         raise ValueError(f"`scores` should be 'float32', 'uint8' or None. Found {scores!r}.")
+    model = unwrapped(model)
     trained = trained_capacities(model)
     bands = check_capacities(trained if capacities is None else capacities, dense=True)
     anatomy = _rounded(dissect(model), DTYPES[precision])

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from prunnet_pml.given_network import as_input
 from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import capacity, get_capacity, set_capacity, trained_capacities
-from prunnet_pml.norms import STATISTICS, CapacityNorm
+from prunnet_pml.norms import STATISTICS, CapacityNorm, check_norms
 
 
 def calibrate(
@@ -36,10 +36,12 @@ def calibrate(
             a set from an earlier call.
 
     Raises:
-        ValueError: If a capacity is out of range or comes twice, or the loader yields nothing, or
-            no images. All statistics are then as before, as after any other exception.
+        ValueError: If a capacity is out of range or comes twice, norms of ``model`` were replaced,
+            or the loader yields nothing, or no images. All statistics are then as before, as after
+            any other exception.
     """
     get_capacity(model)  # refuses a plain network
+    check_norms(model)
     norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
     if capacities is None:
         owners = (capacity for norm in norms for capacity in norm.set_capacities)

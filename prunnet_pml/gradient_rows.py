@@ -62,6 +62,11 @@ class GradientRows:
             for parameter in integrated
         ]
         results = integrator(gradients, generator) if gradients else []
+        if len(results) != len(integrated):
+            raise ValueError(
+                f"`integrator` should return a gradient for each of {len(integrated)} tensors. "
+                f"Found {len(results)} of {integrator!r}."
+            )
         for parameter, result in zip(integrated, results, strict=True):
             parameter.grad = result
         for parameter, rows in self._rows.items():

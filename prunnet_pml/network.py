@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from prunnet_pml.checkpoint import Prunable
 from prunnet_pml.class_exchange import Exchanged, exchange_class
-from prunnet_pml.given_network import check_network
+from prunnet_pml.given_network import check_network, unwrapped
 from prunnet_pml.initial_scores import InitialScores, score_function
 from prunnet_pml.layers import SCORES, ScoredLayer, add_scores
 from prunnet_pml.masks import check_capacities, check_capacity
@@ -86,13 +86,18 @@ def make_prunable(
 
     Raises:
         ImportError: If ``granularity`` is ``"channel"`` and Torch-Pruning is not installed.
-        ValueError: If there is nothing to score, the network is prunable already, or an argument is
-            out of its range. The network is then as it was.
+        ValueError: If there is nothing to score, the network is prunable already or wrapped (in
+            ``DistributedDataParallel``, say), or an argument is out of its range. The network is
+            then as it was.
     """
     trained = check_capacities(capacities)
     if is_prunable(model):
         network = type(model).__name__.removeprefix(Prunable.__name__)
         raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
+    if unwrapped(model) is not model:  # whose reducer, or graph, would know of no scores
+        raise ValueError(
+            f"`model` should be made prunable before it is wrapped. Found a {type(model).__name__}."
+        )
     space = new_space_id() if space_id is None else check_space_id(space_id)
     score = score_function(initial_scores, generator)
     layers = layers_to_score(model, filter_fn, score_depthwise or granularity == "channel")

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import nn
 
 from prunnet_pml.budgets import Budget, largest_capacity
@@ -20,6 +21,7 @@ from prunnet_pml.units.kept import apply_kept_units, kept_units
 from prunnet_pml.units.scoring import has_units
 
 
+@torch.inference_mode(False)  # whose tensors count no versions, which masks are kept by
 def prune(
     model: nn.Module,
     capacity: float | None = None,

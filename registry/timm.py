@@ -112,6 +112,11 @@ def create_model(
     check_name(name, kwargs.get("pretrained_cfg"))
     entry = bundled_entry(name, kwargs.get("pretrained_cfg"), PREFIX)
     if entry is not None and pretrained:
+        if round_to is not None:
+            raise ValueError(
+                f"`round_to` should be left out with a checkpoint of the catalogue, {entry.name}, "
+                f"whose units are chosen. Found {round_to!r}."
+            )
         model = load_bundled(entry, trained, granularity, kwargs)
     else:
         if entry is None:

@@ -15,6 +15,7 @@ from pytorch_metric_learning.losses import ContrastiveLoss
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
+from prunnet_pml.integration import Gradients, Integrator
 
 BAD_CAPACITIES = [0, -1, 1.2, float("nan"), float("inf"), "half", None, True, [0.5]]
 IMAGES = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -150,6 +151,15 @@ def test_make_prunable_twice(model: nn.Module, wrap: Callable) -> None:
         prunnet.make_prunable(network)
 
 
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])
+def test_what_is_wrapped_is_made_prunable_before(wrap: Callable) -> None:
+    wrapped = wrap(TinyEmbedder())
+    found = type(wrapped).__name__
+    message = rf"`model` should be made prunable before it is wrapped\. Found a {found}\."
+    with unchanged(wrapped), pytest.raises(ValueError, match=message):
+        prunnet.make_prunable(wrapped)
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -265,6 +275,10 @@ def test_norms_that_were_replaced_and_lost_every_statistic(model: nn.Module) -> 
         prunnet.ConflictAwareOptimizer(torch.optim.SGD(replaced.parameters(), 0.1), replaced)
     with pytest.raises(ValueError, match=message):
         prunnet.prune(replaced, 0.2)
+    with pytest.raises(ValueError, match=message):
+        prunnet.calibrate(replaced, [IMAGES])
+    with pytest.raises(ValueError, match=message):
+        prunnet.evaluate(replaced, (IMAGES, torch.arange(len(IMAGES)) % 2))
     beside = nn.Sequential(prunnet.make_prunable(TinyEmbedder()), nn.BatchNorm1d(4))
     prunnet.prune(beside, 0.2)  # a norm of somebody else's
 
@@ -466,6 +480,21 @@ def test_a_closure() -> None:
 def test_calibrating_a_plain_network_is_refused() -> None:
     with pytest.raises(ValueError, match="`model` should be a prunable network"):
         prunnet.calibrate(TinyEmbedder(), [], [0.5])
+
+
+def test_an_integrator_that_returns_too_few_gradients_is_named() -> None:
+    model = prunnet.make_prunable(TinyEmbedder())
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    class TooFew(Integrator):
+        def __call__(self, gradients: Gradients, generator: torch.Generator) -> list[Tensor]:
+            return [rows[0] for rows in gradients][1:]
+
+    optimizer = prunnet.ConflictAwareOptimizer(sgd, model, TooFew())
+    message = r"`integrator` should return a gradient for each of \d+ tensors\. Found \d+ of TooFew"
+    with pytest.raises(ValueError, match=message):
+        for _ in optimizer.capacities():
+            model(IMAGES).sum().backward()
 
 
 def test_an_integrator_class_is_refused() -> None:

@@ -62,6 +62,13 @@ def test_the_model_stays_as_it_is(model: nn.Module) -> None:
     assert all((parameter.grad == 1).all() for parameter in model.parameters())
 
 
+def test_it_prunes_in_inference_mode_too(model: nn.Module, batch: Tensor) -> None:
+    with torch.inference_mode():
+        pruned = prunnet.prune(model, 0.5)
+    assert not any(tensor.is_inference() for tensor in pruned.state_dict().values())
+    torch.testing.assert_close(pruned(batch), prunnet.prune(model, 0.5)(batch), rtol=0, atol=0)
+
+
 def test_the_result_shares_no_memory_with_the_model(model: nn.Module) -> None:
     before = snapshot(model)
     pruned = prunnet.prune(model, 1.0)

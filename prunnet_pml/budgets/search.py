@@ -15,6 +15,7 @@ from torch import nn
 from prunnet_pml.budgets.budget import Budget
 from prunnet_pml.budgets.costs import ChannelCosts, WeightCosts, dense_network
 from prunnet_pml.budgets.latency import LatencyCosts
+from prunnet_pml.given_network import unwrapped
 from prunnet_pml.input_size import input_size_for
 from prunnet_pml.network import scored_layers
 from prunnet_pml.units.scoring import has_units
@@ -46,7 +47,7 @@ def capacity_for(
     0.393617
 
     Args:
-        model: A prunable network. It stays as it is.
+        model: A prunable network, or one in DDP or ``torch.compile``. It stays as it is.
         macs: As all others: see :class:`Budget`, which says what is counted, and how.
         params: Parameters.
         bytes: Bytes of the stored tensors; of granularity "weight" as the Hub stores them.
@@ -74,6 +75,7 @@ def largest_capacity(model: nn.Module, budget: Budget) -> float:
     Raises:
         ValueError: As ``capacity_for``.
     """
+    model = unwrapped(model)
     scored_layers(model)  # refuses a plain network
     if not isinstance(budget, Budget):
         raise ValueError(f"`budget` should be a Budget. Found {budget!r}.")

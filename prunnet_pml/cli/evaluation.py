@@ -53,9 +53,17 @@ def evaluate(
     wanted = None if capacities is None else _numbers(capacities)
     match checkpoint:
         case [config, file] if data is None:
+            if revision is not None:
+                raise ValueError(
+                    f"`revision` should be left out with a config. Found {revision!r}."
+                )
             matrix = _by_config(file, config, cfg_options or (), wanted)
         case [source] if data is not None:
             _check_metric(metric)  # before the work
+            if cfg_options:
+                raise ValueError(
+                    f"`cfg_options` should be left out without a config. Found {cfg_options}."
+                )
             matrix = _by_data(source, data, revision, wanted)
         case [_]:
             raise ValueError(

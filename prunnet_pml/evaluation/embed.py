@@ -143,6 +143,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 def _batches(data: Images, batch_size: int) -> Iterable[Any]:
     if not isinstance(batch_size, Integral) or batch_size < 1:
         raise ValueError(f"`batch_size` should be an integer from 1 on. Found {batch_size!r}.")
+    batch_size = int(batch_size)
     if isinstance(data, DataLoader):
         return share_of_batches(data)
     if isinstance(data, Dataset):

@@ -13,6 +13,7 @@ from prunnet_pml.evaluation.protocols import Protocol
 from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
 from prunnet_pml.masks import check_capacities, check_capacity
 from prunnet_pml.network import trained_capacities
+from prunnet_pml.norms import check_norms
 
 
 def evaluate(
@@ -57,10 +58,11 @@ def evaluate(
         R@1, 2, 4, 8, mAP and mAP@R for every (query capacity, gallery capacity).
 
     Raises:
-        ValueError: If ``model`` is not prunable, a capacity is not in (0, 1] or comes twice,
-            ``query`` or ``gallery`` is none of the above or empty, embeddings are not finite, or
-            ``k`` is less than the largest number of matches that a query has. With a ``protocol``,
-            if there is no gallery, a ``k``, a shuffled loader, or a set of another size.
+        ValueError: If ``model`` is not prunable, norms of it were replaced, a capacity is not in
+            (0, 1] or comes twice, ``query`` or ``gallery`` is none of the above or empty,
+            embeddings are not finite, or ``k`` is less than the largest number of matches that a
+            query has. With a ``protocol``, if there is no gallery, a ``k``, a shuffled loader, or a
+            set of another size.
 
     Example:
         >>> from prunnet_pml import make_prunable
@@ -71,6 +73,7 @@ def evaluate(
         >>> cross_test = matrix.value("recall_at_1", query=0.2, gallery=1.0)
     """
     trained = trained_capacities(model)
+    check_norms(model)
     rows = (1.0, *trained) if capacities is None else _distinct(capacities, "capacities")
     columns = rows
     if gallery_capacities is not None:
@@ -105,7 +108,9 @@ def evaluate(
 
 def _distinct(capacities: Iterable[float], name: str) -> tuple[float, ...]:
     """Checked capacities, in the order in which they were given."""
-    given = capacities if isinstance(capacities, str | float) else tuple(capacities)
+    given = capacities
+    if isinstance(capacities, Iterable) and not isinstance(capacities, str):
+        given = tuple(capacities)  # which an iterator is read by
     check_capacities(given, name, dense=True)
     return tuple(check_capacity(value, name) for value in given)
 

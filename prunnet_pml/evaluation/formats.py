@@ -51,10 +51,16 @@ def json_text(matrix: CompatibilityMatrix) -> str:
 
 def matrix_of_json(text: str) -> CompatibilityMatrix:
     """What :func:`json_text` wrote; raises ValueError at anything else."""
-    content: dict[str, Any] = json.loads(text)
+    try:
+        return _matrix_of(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"`source` should be a matrix's JSON. Found: {error}.") from error
+
+
+def _matrix_of(content: Any) -> CompatibilityMatrix:  # noqa: ANN401
     missing = {"query_capacities", "gallery_capacities", "values", "k"} - set(content)
     if missing:
-        raise ValueError(f"`source` should be a matrix's JSON. Found no {sorted(missing)} in it.")
+        raise ValueError(f"no {sorted(missing)} in it")
     trained = content.get("trained_capacities")
     return CompatibilityMatrix(
         query_capacities=tuple(content["query_capacities"]),

@@ -65,17 +65,23 @@ def _results_needed(
             f"`k` should be at least {max(most_matches, 1)}, the largest number of matches that a "
             f"query has. Found {k}."
         )
-    wanted = max(most_matches, _DEEPEST_RECALL) if k is None else k
+    wanted = max(most_matches, _DEEPEST_RECALL) if k is None else int(k)
     return min(wanted, len(gallery_labels) - leave_one_out)
 
 
 def _check(embeddings: Mapping[float, Tensor], labels: Tensor, name: str) -> None:
     if not embeddings:
         raise ValueError(f"`{name}` should hold embeddings of at least one capacity. Found none.")
+    if not isinstance(labels, Tensor):
+        found = type(labels).__name__
+        raise ValueError(f"`{name}_labels` should be a tensor of integers [n]. Found a {found}.")
     if labels.dim() != 1 or len(labels) == 0 or labels.is_floating_point():
         found = f"{labels.dtype} {tuple(labels.shape)}"
         raise ValueError(f"`{name}_labels` should be integers [n], n at least 1. Found {found}.")
     for value, tensor in embeddings.items():
+        if not isinstance(tensor, Tensor):
+            found = type(tensor).__name__
+            raise ValueError(f"`{name}` should hold tensors [n, d]. Found a {found} at {value}.")
         if tensor.dim() != 2 or len(tensor) != len(labels):
             raise ValueError(
                 f"`{name}` should hold embeddings [{len(labels)}, d], one per label. Found "

@@ -129,7 +129,7 @@ class AsymmetricInference(InferenceModel):
             )
         embeddings = self.get_embeddings(query)
         stamp.check(self._stamp_of(embeddings))
-        distances, indices = self.knn_func(embeddings, k)
+        distances, indices = self.knn_func(embeddings, int(k))
         return distances, indices
 
     def save_knn_func(self, filename: str | os.PathLike[str]) -> None:

@@ -61,6 +61,8 @@ class EvidentialLoss(NormalizedSoftmaxLoss):
                 f"`temperature` should be at least {_LEAST_TEMPERATURE}. "
                 f"Found {self.temperature!r}."
             )
+        if not 0 <= kl_weight < math.inf:
+            raise ValueError(f"`kl_weight` should be finite, at least 0. Found {kl_weight!r}.")
         self.kl_weight = kl_weight
         self.add_to_recordable_attributes(name="kl_weight", is_stat=False)
         self.add_to_recordable_attributes(name="avg_uncertainty", is_stat=True)

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 from torch import nn
 
 from prunnet_pml.class_exchange import Exchanged
-from prunnet_pml.given_network import check_network
+from prunnet_pml.given_network import check_network, unwrapped
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.units.groups import Cut, Side, UnitGroup
 from prunnet_pml.units.layers import UnitLayer
@@ -36,7 +36,7 @@ def kept_units(model: nn.Module, capacity: float) -> dict[str, Any]:
     Raises:
         ValueError: If ``capacity`` is out of range, or ``model`` has no hidden units with scores.
     """
-    capacity = check_capacity(capacity)
+    capacity, model = check_capacity(capacity), unwrapped(model)
     groups = []
     for group in hidden_units(model).groups:
         layer = cast("UnitLayer", model.get_submodule(group.readers[0].name))

@@ -210,6 +210,12 @@ def test_k_that_would_falsify_map_at_r_is_refused() -> None:
         CompatibilityMatrix.from_embeddings({1.0: X}, Y, k=1)
     with pytest.raises(ValueError, match=r"`k` should be an integer\. Found 'a'\."):
         CompatibilityMatrix.from_embeddings({1.0: X}, Y, k="a")
+    with pytest.raises(ValueError, match=r"`query` should hold tensors \[n, d\]. Found a ndarray"):
+        CompatibilityMatrix.from_embeddings({1.0: X.numpy()}, Y)
+    with pytest.raises(ValueError, match=r"`query_labels` should be a tensor of integers"):
+        CompatibilityMatrix.from_embeddings({1.0: X}, Y.tolist())
+    enough = np.int64(len(Y))
+    assert CompatibilityMatrix.from_embeddings({1.0: X}, Y, k=enough).k == len(Y) - 1
 
 
 @pytest.fixture
@@ -277,8 +283,12 @@ def test_json_gives_the_same_matrix_back_from_text_and_from_a_file(
 
 
 def test_json_of_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"`source` should be a matrix's JSON. Found no"):
+    with pytest.raises(ValueError, match=r"`source` should be a matrix's JSON. Found: no"):
         CompatibilityMatrix.from_json(json.dumps({"values": {}}))
+    for text in ('{"bad', json.dumps({"query_capacities": 1, "gallery_capacities": [1],
+                                            "values": [], "k": 8})):  # fmt: skip
+        with pytest.raises(ValueError, match=r"`source` should be a matrix's JSON. Found: "):
+            CompatibilityMatrix.from_json(text)
     with pytest.raises(FileNotFoundError, match=r"`source` should be .* no file 'nope\.json'\."):
         CompatibilityMatrix.from_json("nope.json")
 

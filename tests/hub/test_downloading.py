@@ -21,7 +21,14 @@ from huggingface_hub.errors import (
 from torch import nn
 
 from prunnet_pml import prune
-from prunnet_pml.hub import Manifest, download, from_pretrained, push_to_hub, upgrade
+from prunnet_pml.hub import (
+    Manifest,
+    download,
+    from_pretrained,
+    push_to_hub,
+    save_pretrained,
+    upgrade,
+)
 
 NAME = "team/net"
 
@@ -205,6 +212,46 @@ def test_a_folder_of_something_else_is_left_alone(
             download(source, 0.2, folder=tmp_path)
     assert [file.name for file in tmp_path.glob("*.json")] == ["config.json"]
     assert (tmp_path / "config.json").read_text() == '{"architecture": "resnet18"}'
+
+
+def test_a_checkpoint_that_was_saved_there_is_left_alone(
+    pushed: Endpoint, saved: Path, network: nn.Module, tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    folder = tmp_path / "mine"
+    save_pretrained(network, folder)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    for source in (NAME, saved):
+        with pytest.raises(ValueError, match=r"`folder` should be new, .* Found another checkpoin"):
+            download(source, 0.2, folder=folder)
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    save_pretrained(from_pretrained(saved), tmp_path / "same")
+    assert Manifest.read(download(saved, 0.2, folder=tmp_path / "same")) == Manifest.read(saved)
+
+
+def test_nothing_of_an_earlier_download_stays_beside_another_network(
+    pushed: Endpoint, saved: Path, network: nn.Module, tmp_path: Path
+) -> None:
+    """The dense network of the first would be what timm loads of the second."""
+    folder = download(saved, folder=tmp_path / "device")
+    (folder / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes())
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    push_to_hub(network, NAME)
+    assert download(NAME, 0.2, folder=folder) == folder
+    found = {str(file.relative_to(folder)) for file in folder.rglob("*.safetensors")}
+    assert found == {"prunnet/band-020.safetensors"}
+
+
+@pytest.mark.parametrize("capacity", [7, 0.3])
+def test_a_capacity_that_cannot_be_had_leaves_nothing(
+    network: nn.Module, capacity: float, tmp_path: Path
+) -> None:
+    save_pretrained(network, tmp_path / "source", scores=None)
+    with pytest.raises(ValueError, match="`capacity` should be"):
+        download(tmp_path / "source", capacity, folder=tmp_path / "device")
+    assert not (tmp_path / "device").exists()
 
 
 def test_a_folder_is_its_own_download(saved: Path) -> None:

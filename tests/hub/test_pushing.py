@@ -12,7 +12,15 @@ from huggingface_hub import HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from torch import nn
 
-from prunnet_pml.hub import from_pretrained, push_to_hub, save_pretrained, write_card
+from prunnet_pml import evaluate
+from prunnet_pml.hub import (
+    describe,
+    download,
+    from_pretrained,
+    push_to_hub,
+    save_pretrained,
+    write_card,
+)
 
 NAME = "team/net"
 
@@ -159,6 +167,34 @@ def test_no_folder_of_a_network_is_no_source(hub: Endpoint, tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"config\.json"):
         push_to_hub(tmp_path, NAME)
     assert not hub.repositories
+
+
+def test_what_was_downloaded_for_one_capacity_does_not_replace_all_others(
+    hub: Endpoint, saved: Path, tmp_path: Path
+) -> None:
+    push_to_hub(saved, NAME)
+    before = set(HfApi().list_repo_files(NAME))
+    folder = download(NAME, 0.2, folder=tmp_path / "device")
+    hub.forget()
+    with pytest.raises(ValueError, match=r"`source` should hold every file .* Found \d+ missing"):
+        push_to_hub(folder, NAME)
+    assert not hub.asked
+    assert set(HfApi().list_repo_files(NAME)) == before
+
+
+def test_numbers_of_another_network_do_not_stay(
+    hub: Endpoint, network: nn.Module, tmp_path: Path
+) -> None:
+    save_pretrained(network, tmp_path / "net")
+    images = torch.rand(8, 3, 32, 32), torch.arange(8) % 2
+    write_card(tmp_path / "net", evaluate(network, images, capacities=(0.2, 1)))
+    push_to_hub(tmp_path / "net", NAME)
+    push_to_hub(network, NAME)  # the same network
+    assert describe(NAME).headline.keys() == {0.2, 1.0}
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    push_to_hub(network, NAME)
+    assert describe(NAME).evaluation is None
 
 
 def test_arguments_of_saving_need_a_network(hub: Endpoint, saved: Path) -> None:

@@ -14,7 +14,7 @@ from checkpoints import save_small
 from networks import TinyEmbedder
 
 import prunnet_pml as prunnet
-from prunnet_pml.hub import from_pretrained, save_pretrained
+from prunnet_pml.hub import Manifest, from_pretrained, save_pretrained
 
 
 @pytest.fixture
@@ -147,3 +147,17 @@ def test_a_network_that_can_not_be_saved_is_refused_first(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=r"own every tensor once. Found `conv1.* as `again"):
         save_pretrained(shared, tmp_path / "new")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_what_was_measured_of_another_network_stays_behind(folder: Path) -> None:
+    (folder / "evaluation").mkdir()
+    for name in ("matrix.json", "curve.png"):
+        (folder / "evaluation" / name).write_text("{}")
+    model, scores = from_pretrained(folder), Manifest.read(folder).scores
+    save_pretrained(model, folder, scores=scores)  # the same network, to the byte
+    assert (folder / "evaluation" / "matrix.json").exists()
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    with pytest.warns(UserWarning, match=r"matrix.json was measured of the network that this one"):
+        save_pretrained(model, folder)
+    assert [file.name for file in (folder / "evaluation").iterdir()] == ["curve.png"]

@@ -15,7 +15,7 @@ from torch import nn
 
 import prunnet_pml as prunnet
 import prunnet_pml.registry.timm
-from prunnet_pml.hub import from_pretrained, save_pretrained
+from prunnet_pml.hub import from_pretrained, save_plain, save_pretrained
 
 
 def test_stock_timm_loads_the_dense_network_with_no_prunnet_pml(tmp_path: Path) -> None:
@@ -56,6 +56,39 @@ def test_the_arguments_that_timm_was_called_with_come_along(name: str, tmp_path:
     assert type(loaded).__name__ == type(prunnet.prune(model, 0.5)).__name__
     batch = torch.randn(1, 1, 64, 64)
     torch.testing.assert_close(loaded(batch), prunnet.prune(model, 0.5)(batch))
+
+
+def test_a_single_layer_comes_back(tmp_path: Path) -> None:
+    layer = prunnet.make_prunable(nn.Linear(16, 8))
+    save_pretrained(layer, tmp_path / "saved")
+    loaded = from_pretrained(tmp_path / "saved", model=nn.Linear(16, 8))
+    assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in layer.state_dict().items())
+
+
+def test_what_is_wrapped_is_saved_as_what_is_inside(tmp_path: Path) -> None:
+    model = prunnet.make_prunable(timm.create_model("test_resnet", num_classes=4))
+    plain = save_pretrained(model, tmp_path / "plain")
+    for wrap in (nn.DataParallel, torch.compile):
+        assert save_pretrained(wrap(model), tmp_path / wrap.__name__).files == plain.files
+    assert prunnet.capacity_for(nn.DataParallel(model), params=2e5) == prunnet.capacity_for(
+        model, params=2e5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"capacity": 7}, "`capacity` should be in"),
+        ({"dtype": "float16"}, "`dtype` should be a fl"),
+    ],
+)
+def test_what_save_plain_can_not_write(
+    arguments: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    network = timm.create_model("test_resnet", num_classes=4)
+    with pytest.raises(ValueError, match=message):
+        save_plain(network, tmp_path / "a", **{"space_id": "a", "capacity": 0.2, **arguments})
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_timm_network_that_was_rebuilt_by_hand_is_saved_with_a_warning(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import faiss
+import numpy as np
 import pytest
 import torch
 from networks import TinyEmbedder
@@ -95,7 +96,7 @@ def test_a_device_searches_the_saved_gallery(model: nn.Module, saved: Path, prun
         device = inference(copy.deepcopy(model), capacity=0.2)
     device.load_knn_func(saved)
     assert device.stamp == GalleryStamp(space_id(model), (1.0,), True, 4)
-    _, indices = device.get_nearest_neighbors(QUERY, k=5)
+    _, indices = device.get_nearest_neighbors(QUERY, k=np.int64(5))
     gallery = by_hand(model, GALLERY, 1.0)
     assert indices.equal(nearest(by_hand(model, QUERY, 0.2), gallery, 5))
 
