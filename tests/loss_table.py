@@ -74,8 +74,9 @@ def page() -> str:
         "batch of the loss. The same image at\n  both capacities is a positive pair.\n"
         '- `space="both"`: the sum of the two.\n\n'
         "To that come `alignment`, by which an embedding is drawn to the dense network's of the "
-        "same image, and\n`contrast`, a `SupConLoss` between a subnetwork's embeddings and the "
-        'dense network\'s. Contrast is 0 unless\nit is asked for in the spaces `"embedding"` and '
+        "same image, and\n`contrast`, a supervised contrastive loss between a subnetwork's "
+        "embeddings and the dense network's, in which the\nsame image counts as much as all others "
+        'of its class. Contrast is 0 unless it is asked for in the spaces\n`"embedding"` and '
         '`"both"`, where the loss itself compares embeddings.\n\n'
         "Where a space does not fit, the constructor raises a `ValueError` that says why. Tuples "
         "of any miner pass\nthrough; those of `CompatibilityMiner(model)` are found across "

@@ -38,6 +38,11 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "alignment": _numbers("alignment", 0, 1, 10, 100),
     "contrast": _numbers("contrast", 0, 1, 3),
+    "positives of the contrast": {
+        "image and class": {"positives": "image and class"},
+        "class": {"positives": "class"},
+        "image": {"positives": "image"},
+    },
     "shared parameters": {"sum": {"shared": "sum"}, "dense": {"shared": "dense"}},
     "projection": {
         "sequential": {"integration": "ConflictAware", "projection": "sequential"},
@@ -77,8 +82,10 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
-OF_THE_DEFAULT = ("granularity", "depthwise convolutions", "alpha", "rows")
-"""Factors that granularity "channel" lacks, whose recipe cuts channels and sums gradients."""
+OF_THE_DEFAULT = (
+    "granularity", "depthwise convolutions", "positives of the contrast", "alpha", "rows",
+)  # fmt: skip
+"""Factors that granularity "channel" lacks: its recipe cuts channels, sums, has no contrast."""
 
 BASES: dict[str, tuple[Settings, Norms]] = {
     "prunnet-default": (Settings(), "calibrated"),

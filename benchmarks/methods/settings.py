@@ -48,6 +48,8 @@ class Settings:
             the dense network's embeddings in place of its class weights.
         alignment: Of ``CompatibleLoss``.
         contrast: Of ``CompatibleLoss``.
+        positives: What contrast draws an image to: ``"image and class"``, half and half, as the
+            library does it; ``"class"``, all images of its class alike; ``"image"`` alone.
         integration: ``"ConflictAware"``, ``"Sum"``, or one of TorchJD's aggregators.
         projection: Of ``ConflictAware``.
         alpha: Of ``ConflictAware``.
@@ -68,6 +70,7 @@ class Settings:
     space: str = _default(prunnet.CompatibleLoss, "space")
     alignment: float = _default(prunnet.CompatibleLoss, "alignment")
     contrast: float = 1.0
+    positives: str = "image and class"
     integration: str = "ConflictAware"
     projection: str = _default(prunnet.ConflictAware, "projection")
     alpha: float = _default(prunnet.ConflictAware, "alpha")

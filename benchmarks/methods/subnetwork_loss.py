@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from pytorch_metric_learning.losses import SupConLoss
+from pytorch_metric_learning.reducers import MeanReducer
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
 from methods.settings import Settings
+from prunnet_pml.losses.contrast import TEMPERATURE
 from prunnet_pml.network import get_capacity
 from tasks import Task
 
@@ -16,11 +19,34 @@ def subnetwork_loss(task: Task, model: nn.Module, settings: Settings) -> nn.Modu
     if not settings.compatible:
         return task.loss()
     weights = {"alignment": settings.alignment, "contrast": settings.contrast}
+    if settings.space == "logit" and settings.positives != "image and class":
+        return _OtherContrast(task, model, settings)
     if settings.space == "logit":
         return prunnet.CompatibleLoss(task.loss(), model, **weights)
     pairs = SupConLoss(temperature=task.recipe.temperature)
     compared = prunnet.CompatibleLoss(pairs, model, "embedding", **weights)
     return _OfEmbeddings(task.loss(), compared, model)
+
+
+class _OtherContrast(nn.Module):
+    """The library's loss, its contrast replaced by PML's with other positives."""
+
+    def __init__(self, task: Task, model: nn.Module, settings: Settings) -> None:
+        super().__init__()
+        pairs = SupConLoss(TEMPERATURE, reducer=MeanReducer())
+        self.rest = prunnet.CompatibleLoss(task.loss(), model, "logit", settings.alignment, 0.0)
+        self.pairs = prunnet.CompatibleLoss(pairs, model, "embedding", 0.0, 0.0)
+        self.weight, self.positives = settings.contrast, settings.positives
+        self.model = [model]  # not a submodule
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        images = torch.arange(len(labels), device=labels.device)
+        classes = labels if self.positives == "class" else images
+        contrast: Tensor = self.pairs(embeddings, classes)  # keeps those of the dense pass
+        total: Tensor = self.rest(embeddings, labels)
+        if get_capacity(self.model[0]) < 1:
+            total = total + self.weight * contrast
+        return total
 
 
 class _OfEmbeddings(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import torch
@@ -44,11 +45,12 @@ class CompatibleLoss(nn.Module):
 
     - ``alignment`` times one minus the cosine between both embeddings of an image, in the mean over
       the batch;
-    - ``contrast`` times PML's ``SupConLoss``, at a temperature of 0.05 (`Supervised
+    - ``contrast`` times a supervised contrastive loss, at a temperature of 0.05 (`Supervised
       Contrastive Learning <https://arxiv.org/abs/2004.11362>`_): the subnetwork's embeddings are
-      the anchors, those of the dense network, mined or not, the positives and negatives. Without
-      labels every image is a class of its own. The batch is that of all processes where ``loss``
-      is in a ``DistributedLossWrapper``.
+      the anchors, those of the dense network, mined or not, the positives and negatives. Among the
+      positives the same image counts as much as all others of its class. Without labels every
+      image is a class of its own. The batch is that of all processes where ``loss`` is in a
+      ``DistributedLossWrapper``.
 
     Args:
         loss: A loss of pytorch-metric-learning. Miners' tuples, reducers and distances pass
@@ -79,7 +81,7 @@ class CompatibleLoss(nn.Module):
         if contrast is None:
             contrast = 1.0 if space == "logit" else 0.0
         for name, weight in (("alignment", alignment), ("contrast", contrast)):
-            if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            if not isinstance(weight, Real) or not 0 <= weight < math.inf:
                 raise ValueError(f"`{name}` should be finite, at least 0. Found {weight!r}.")
         if not isinstance(loss, nn.Module) or isinstance(loss, CompatibleLoss):
             raise ValueError(f"`loss` should be a loss of pytorch-metric-learning. Found {loss!r}.")

@@ -16,13 +16,18 @@ TEMPERATURE = 0.05
 """That of the class losses which docs/method.md was measured with."""
 
 
-class AllPairsLoss(SupConLoss):
-    """PML's ``SupConLoss`` over all pairs of a batch and its references.
+class ImageAndClassLoss(SupConLoss):
+    """PML's ``SupConLoss``, in which the same image counts as much as all others of its class.
 
-    PML looks for the indices of the pairs, for which a GPU has to finish all that it was asked for
-    before. Here a mask says what is a pair, and the host goes on. (Eq. 2 of `Supervised Contrastive
-    Learning <https://arxiv.org/abs/2004.11362>`_.) It is of cosines, and asks no miner and no
-    reducer: PML's leaves out images whose loss rounds to 0, so that a hard one counts the more.
+    Half of what an embedding is to be near to is the reference of the same image, the other half
+    those of its class-mates; all of it is the image where it has none in the batch. (Eq. 2 of
+    `Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_ gives all the same weight:
+    in a batch of few classes next to nothing is left to the image, and networks agree on classes
+    that they have learned, less on images of others.) The references are those of the same images
+    in the same order.
+
+    It is of cosines, and asks no miner and no reducer. PML looks for the indices of the pairs, for
+    which a GPU has to finish all that it was asked for before; here the host goes on.
     """
 
     def compute_loss(
@@ -33,16 +38,19 @@ class AllPairsLoss(SupConLoss):
         ref_emb: Tensor,
         ref_labels: Tensor,
     ) -> dict[str, dict[str, Any]]:
-        """The mean over the images; 0 where all are of one class."""
-        logits = self.distance(embeddings, ref_emb) / self.temperature  # [batch, references]
-        positive = labels.unsqueeze(1) == ref_labels
-        of_each = -(logits.log_softmax(1) * positive).sum(1) / positive.sum(1)
-        mean = of_each.sum() / max(len(of_each), 1) * ~positive.all()
+        """The mean over the images."""
+        logits = self.distance(embeddings, ref_emb) / self.temperature  # [batch, batch]
+        image = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        mates = (labels.unsqueeze(1) == ref_labels) & ~image
+        target = image + mates / mates.sum(1, keepdim=True).clamp(min=1)
+        target /= target.sum(1, keepdim=True)
+        total = nn.functional.cross_entropy(logits, target.to(logits.dtype), reduction="sum")
+        mean = total / max(len(labels), 1)
         return {"loss": {"losses": mean, "indices": None, "reduction_type": "already_reduced"}}
 
 
 class Contrast(nn.Module):
-    """That loss with the dense network's embeddings as positives and negatives.
+    """That loss with the dense network's embeddings as references.
 
     Args:
         of_all_processes: Whether the batch is that of all processes, as in PML's
@@ -51,7 +59,7 @@ class Contrast(nn.Module):
 
     def __init__(self, of_all_processes: bool) -> None:
         super().__init__()
-        loss = AllPairsLoss(temperature=TEMPERATURE)
+        loss = ImageAndClassLoss(temperature=TEMPERATURE)
         self.loss = DistributedLossWrapper(loss) if of_all_processes else loss
 
     def forward(self, embeddings: Tensor, labels: Tensor | None, dense: Tensor) -> Tensor:
