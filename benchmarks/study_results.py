@@ -12,6 +12,9 @@ from typing import Any
 import results
 from prunnet_pml.evaluation import CompatibilityMatrix
 
+EARLIER = "positives-of-the-contrast=class"
+"""The default as it was before: in its contrast all images of a class counted alike."""
+
 RECALL, MAP = "recall_at_1", "mean_average_precision_at_r"
 
 
@@ -50,6 +53,12 @@ class Runs:
     def capacities(self) -> tuple[float, ...]:
         """What was measured, largest first."""
         return self.matrices[0].query_capacities
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether it was trained with an earlier contrast, not because its name says so."""
+        settings, method = self.documents[0]["recipe"]["settings"], self.documents[0]["method"]
+        return settings.get("positives") == "class" and method != EARLIER
 
     def is_interpolated(self, capacity: float) -> bool:
         """Whether a capacity was read with norm statistics from between its trained neighbours."""

@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping
 
 from methods.ablations import FACTORS, values_of
 from pages.numbers import spread, table
-from study_results import Runs, on_common_seeds
+from study_results import EARLIER, Runs, on_common_seeds
 
 HEADS = [
     "factor", "default", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self",
     "cost",
 ]  # fmt: skip
+_MARK = "†"
+_OF_EARLIER = (
+    "Changed of the default with an earlier contrast, in which all images of a class counted "
+    "alike, and compared with that."
+)
 _CELLS = ((1.0, 1.0), (0.6, 1.0), (0.4, 1.0), (0.2, 1.0), (0.2, 0.2))
 
 
@@ -28,7 +33,8 @@ def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
     found = [spread(defaults.cell(*cell)) for cell in _CELLS]
     first = ["none", "", "", str(len(defaults.seeds)), *found, f"{defaults.cost:.1f}"]
     rows = [row for factor in FACTORS for row in _rows(methods, factor, base)]
-    return table(HEADS, [first, *rows] if rows else [], texts=3)
+    text = table(HEADS, [first, *rows] if rows else [], texts=3)
+    return text + (f"\n{_MARK} {_OF_EARLIER}\n" if _MARK in text else "")
 
 
 def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[str]]:
@@ -36,14 +42,15 @@ def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[
     for value, name in values.items():
         if name == base or name not in methods:
             continue
-        changed, defaults = on_common_seeds(methods[name], methods[base])
+        of_earlier = methods[name].is_earlier and EARLIER in methods
+        changed, defaults = on_common_seeds(methods[name], methods[EARLIER if of_earlier else base])
         if not changed.seeds:
             continue
         of_base = next(v for v, n in values.items() if n == base)
         yield [
             factor,
             of_base,
-            value,
+            f"{value} {_MARK}" if of_earlier else value,
             str(len(changed.seeds)),
             *(
                 f"{spread(changed.cell(*cell))} ({changed.mean(*cell) - defaults.mean(*cell):+.1f})"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from drawings.curves import SELF_ONLY
 from methods import METHODS
-from study_results import Runs, on_common_seeds
+from study_results import EARLIER, Runs, on_common_seeds
 
 Methods = Mapping[str, Runs]
 OURS = ("prunnet-default", "prunnet-channel")
@@ -18,7 +18,12 @@ _HALF_A_POINT = 0.5
 
 
 def _compared(methods: Methods, *names: str) -> list[Runs]:
-    """The runs of the seeds that all of them have; none if there is no such seed."""
+    """The runs of the seeds that all of them have; none if there is no such seed.
+
+    Beside a variant of the default with the earlier contrast stands the default that had it.
+    """
+    if EARLIER in methods and any(methods[name].is_earlier for name in names if name in methods):
+        names = tuple(EARLIER if name == "prunnet-default" else name for name in names)
     if not set(names) <= set(methods):
         return []
     found = on_common_seeds(*(methods[name] for name in names))
@@ -131,6 +136,17 @@ def _contrast(methods: Methods) -> str:
     )
 
 
+def _positives(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", EARLIER)):
+        return ""
+    ours, alike = map(_dense_and_20, found)
+    return (
+        "**Half of the contrast is the same image.** The dense network and 20% of it find "
+        f"{ours};\n  where all images of its class count alike, as in SupCon, {alike} "
+        f"({_seeds(found[0])})."
+    )
+
+
 def _conflicts(methods: Methods) -> str:
     if not (found := _compared(methods, "prunnet-default", "projection=none")):
         return ""
@@ -200,7 +216,9 @@ def _longer(methods: Methods) -> str:
 
 def _place(methods: Methods) -> str:
     names = [n for n in METHODS if n in methods and n not in (*SELF_ONLY, *OURS, FLOOR, LONGER)]
-    rivals = {n: found for n in names if (found := _compared(methods, n, "prunnet-default"))}
+    ours = methods.get("prunnet-default", Runs([]))
+    measured = [n for n in names if methods[n].seeds & ours.seeds]
+    rivals = {name: on_common_seeds(methods[name], ours) for name in measured}
     if not rivals:
         return ""
     cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
@@ -228,7 +246,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
-    _floor, _kept, _norms, _exact, _depthwise, _pruning, _recipe, _contrast, _conflicts, _alpha,
-    _channel, _teacher, _cost, _longer, _place,
+    _floor, _kept, _norms, _exact, _depthwise, _pruning, _recipe, _contrast, _positives,
+    _conflicts, _alpha, _channel, _teacher, _cost, _longer, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""

@@ -78,6 +78,12 @@ def _task(data: str, methods: Mapping[str, Runs]) -> str:
         f"of {recipe['image_size']} px" + (f" on {devices}." if devices != "cpu" else ".")
     )
     rows = methods_table(methods, METHODS if "prunnet-default" in methods else methods)
+    earlier = [f"`{n}`" for n in METHODS if n in methods and methods[n].is_earlier]
+    if earlier:
+        rows += (
+            "\nTrained with an earlier contrast, in which all images of a class counted alike: "
+            f"{', '.join(earlier)}.\n"
+        )
     return f"{about}\n\n{rows}" + "".join(
         _pictures({data: methods}, kind) for kind in ("capacity", "matrices")
     )
