@@ -138,10 +138,9 @@ def _warn_of_old_scores(model: nn.Module, state_dict: Mapping[str, Any], prefix:
         f"{prefix}{name}.{ranked}"
         for name, layer in model.named_modules()
         if isinstance(layer, ScoredLayer)
-        for ranked, scores in SCORES.items()
-        if layer._parameters.get(scores) is not None
-        and f"{prefix}{name}.{ranked}" in state_dict
-        and f"{prefix}{name}.{scores}" not in state_dict
+        for ranked in layer.scored()
+        if f"{prefix}{name}.{ranked}" in state_dict
+        and f"{prefix}{name}.{SCORES[ranked]}" not in state_dict
     ]
     if without:
         warn_user(

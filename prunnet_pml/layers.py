@@ -86,6 +86,11 @@ class ScoredLayer(Stamped):
         for name in ("capacity", "trained_capacities", "_thresholds", "_masks"):
             del self.__dict__[name]
 
+    def scored(self) -> dict[str, nn.Parameter]:
+        """The scores that there are, by the name of what they rank: ``weight`` or ``bias``."""
+        found = {name: self._parameters.get(scores) for name, scores in SCORES.items()}
+        return {name: scores for name, scores in found.items() if scores is not None}
+
     def set_capacity(self, capacity: float) -> None:
         """Reads ``weight`` at this capacity from now on.
 
@@ -100,9 +105,8 @@ class ScoredLayer(Stamped):
         if self.capacity == 1:
             self._masks.clear()
             return
-        for name in SCORES.values():
-            if self._parameters.get(name) is not None:
-                self._mask(name)
+        for name in self.scored():
+            self._mask(SCORES[name])
 
     def forget_masks(self) -> None:
         """Drops what was found from the scores: for when they were changed through ``.data``."""
@@ -131,10 +135,9 @@ class ScoredLayer(Stamped):
 
         The estimator gives every score a gradient, but a subnetwork moves only its own.
         """
-        for name in SCORES.values():
-            scores = self._parameters.get(name)
-            if self.capacity < 1 and scores is not None and scores.grad is not None:
-                scores.grad.mul_(self._mask(name))
+        for name, scores in self.scored().items():
+            if self.capacity < 1 and scores.grad is not None:
+                scores.grad.mul_(self._mask(SCORES[name]))
 
     def _masked(self, name: str) -> Any:  # noqa: ANN401
         parameter = self._parameters[name]

@@ -13,7 +13,7 @@ from prunnet_pml.checkpoint import Prunable
 from prunnet_pml.class_exchange import Exchanged, exchange_class
 from prunnet_pml.given_network import check_network, unwrapped
 from prunnet_pml.initial_scores import InitialScores, score_function
-from prunnet_pml.layers import SCORES, ScoredLayer, add_scores
+from prunnet_pml.layers import ScoredLayer, add_scores
 from prunnet_pml.masks import check_capacities, check_capacity
 from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
 from prunnet_pml.selection import layers_to_score
@@ -203,12 +203,7 @@ def first_scored_layer(model: nn.Module) -> ScoredLayer:
 
 def score_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The scores of a prunable network: for a parameter group of their own, say."""
-    return [
-        parameter
-        for layer in scored_layers(model).values()
-        for name in SCORES.values()
-        if (parameter := layer._parameters.get(name)) is not None
-    ]
+    return [scores for layer in scored_layers(model).values() for scores in layer.scored().values()]
 
 
 def scored_parameters(model: nn.Module) -> set[nn.Parameter]:
@@ -217,11 +212,10 @@ def scored_parameters(model: nn.Module) -> set[nn.Parameter]:
     Of granularity "channel": the weights of all layers that could have lost units.
     """
     return trained_with_units(model) | {
-        layer._parameters[name]
+        parameter
         for layer in scored_layers(model).values()
-        for ranked, scores in SCORES.items()
-        if layer._parameters.get(scores) is not None
-        for name in (ranked, scores)
+        for name, scores in layer.scored().items()
+        for parameter in (layer._parameters[name], scores)
     }
 
 
@@ -240,10 +234,8 @@ def reset_scores(
     score = score_function(initial_scores, generator)
     with torch.no_grad():
         for layer in scored_layers(model).values():
-            for name, scores_name in SCORES.items():
-                scores = layer._parameters.get(scores_name)
-                if scores is not None:
-                    scores.copy_(layer.first_scores(name, score))
+            for name, scores in layer.scored().items():
+                scores.copy_(layer.first_scores(name, score))
             layer.find_masks()
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from prunnet_pml.budgets.counting import count_bytes, count_macs, count_parameters
-from prunnet_pml.layers import SCORES
 from prunnet_pml.masks import threshold_rank
 from prunnet_pml.network import scored_layers, set_capacity
 from prunnet_pml.plain import make_plain
@@ -60,8 +59,7 @@ class WeightCosts:
         ranked = [
             (layer._parameters[name], scores)
             for layer in scored_layers(model).values()
-            for name, scores_name in SCORES.items()
-            if (scores := layer._parameters.get(scores_name)) is not None
+            for name, scores in layer.scored().items()
         ]
         self._itemsizes = [parameter.itemsize for parameter, _ in ranked]
         self._ascending = [scores.detach().abs().flatten().sort().values for _, scores in ranked]
