@@ -55,10 +55,14 @@ class Runs:
         return self.matrices[0].query_capacities
 
     @property
+    def has_earlier_contrast(self) -> bool:
+        """Whether all images of a class counted alike in the contrast that it was trained with."""
+        return self.documents[0]["recipe"]["settings"].get("positives") == "class"
+
+    @property
     def is_earlier(self) -> bool:
-        """Whether it was trained with an earlier contrast, not because its name says so."""
-        settings, method = self.documents[0]["recipe"]["settings"], self.documents[0]["method"]
-        return settings.get("positives") == "class" and method != EARLIER
+        """Whether that is so though its name does not say it: it was trained before."""
+        return self.has_earlier_contrast and self.documents[0]["method"] != EARLIER
 
     def is_interpolated(self, capacity: float) -> bool:
         """Whether a capacity was read with norm statistics from between its trained neighbours."""

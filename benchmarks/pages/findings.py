@@ -42,7 +42,8 @@ def _dense_and_20(runs: Runs) -> str:
 
 def _seeds(runs: Runs) -> str:
     count = len(runs.seeds)
-    return f"{count} {'seed' if count == 1 else 'seeds'}"
+    earlier = ", the earlier contrast" if runs.has_earlier_contrast else ""
+    return f"{count} {'seed' if count == 1 else 'seeds'}{earlier}"
 
 
 def _floor(methods: Methods) -> str:

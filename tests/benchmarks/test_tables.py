@@ -181,6 +181,12 @@ def test_what_had_an_earlier_contrast_says_so_and_is_compared_with_its_like(
     assert rows.count("\n† Changed of the default with an earlier contrast") == 1
     text = block(page, "findings")
     assert "72.0 and 32.2;\n  where all images of its class count alike, as in SupCon, 66.0" in text
+    study.write({**made_up("projection=none", 1, 0.64), "recipe": document["recipe"]})
+    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    assert (
+        "find 66.0 and 29.5;\n  with the plain sum of all gradients 64.0 and 28.6 (1 seed, the e"
+        in text
+    )
     place = "20% it finds 32.2, `torchjd-upgrad` 29.1"  # beside the default that there is
     assert place in text
 
