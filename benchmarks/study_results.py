@@ -124,7 +124,8 @@ def read_study() -> dict[str, dict[str, Runs]]:
     """Task -> method -> runs, for all results that there are.
 
     Raises:
-        ValueError: If results of one task were made with different budgets or kinds of device.
+        ValueError: If results of one task were made with different budgets or kinds of device, or
+            those of one method with different settings.
     """
     study: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for file in sorted((results.FOLDER / "study").glob("*/*.json")):
@@ -135,6 +136,12 @@ def read_study() -> dict[str, dict[str, Runs]]:
         budgets = {json.dumps(_budget(d)) for documents in methods.values() for d in documents}
         if len(budgets) > 1:
             raise ValueError(f"Results of {data} should be of one budget. Found {budgets}.")
+        for method, documents in methods.items():
+            settings = {json.dumps(document["recipe"]["settings"]) for document in documents}
+            if len(settings) > 1:
+                raise ValueError(
+                    f"Results of {method} on {data} should be of one recipe. Found {settings}."
+                )
     return {
         data: {method: Runs(documents) for method, documents in methods.items()}
         for data, methods in study.items()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
 
 from prunnet_pml.hub.advice import advice
+from prunnet_pml.hub.card_text import EVALUATION
 from prunnet_pml.hub.catalogue import CHECKPOINTS
 from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
 from prunnet_pml.hub.manifest import BLOCK, Manifest
@@ -72,32 +76,51 @@ def download(
         origin.bring(files, None, token)
         return there
     folder = Path(folder)
-    _make_room(folder, there / CONFIG)
+    if not (folder / SOURCE).is_file():  # which a download that was given up leaves
+        check_replaceable(folder, BLOCK)
+        if _is_there(folder, there / CONFIG, capacity):
+            return folder
+    elif _is_another(folder, there / CONFIG):
+        with _replacing_download(folder) as new:
+            download(source, capacity, revision=revision, folder=new, token=token)
+        return folder
     remember(origin, folder)
     origin.bring([CONFIG], folder, token)
     return upgrade(folder, capacity, token=token)
 
 
-def _make_room(folder: Path, config: Path) -> None:
-    """Deletes what an earlier download left of another checkpoint; what nobody downloaded stays.
+def _is_another(folder: Path, config: Path) -> bool:
+    """Whether a folder holds another checkpoint than that of a ``config.json``."""
+    there = folder / CONFIG
+    return there.is_file() and there.read_bytes() != config.read_bytes()
+
+
+def _is_there(folder: Path, config: Path, capacity: float | None) -> bool:
+    """Whether what is to be downloaded was saved in the folder.
 
     Raises:
-        ValueError: If ``folder`` holds something else, another checkpoint that was saved there.
+        ValueError: If another checkpoint was.
     """
-    downloaded = (folder / SOURCE).is_file()  # which a download that was given up leaves too
-    if not downloaded:
-        check_replaceable(folder, BLOCK)
-    there = folder / CONFIG
-    if not there.is_file() or there.read_bytes() == config.read_bytes():
-        return
-    if not downloaded:
+    if _is_another(folder, config):
         raise ValueError(
             "`folder` should be new, empty, or hold what is downloaded. Found another checkpoint "
             f"in {folder}, which was saved there."
         )
-    for file in (folder / DENSE, *(folder / FOLDER).iterdir()):
-        if file != folder / SOURCE:
+    return (folder / CONFIG).is_file() and not Manifest.read(folder).missing(folder, capacity)
+
+
+@contextmanager
+def _replacing_download(folder: Path) -> Iterator[Path]:
+    """A folder for what takes the place of an earlier download, once it has arrived."""
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-new-", dir=folder.parent) as name:
+        new = Path(name, folder.name)
+        yield new
+        for file in (folder / DENSE, folder / EVALUATION, *(folder / FOLDER).glob("*.safetensors")):
             file.unlink(missing_ok=True)
+        for file in [file for file in new.rglob("*") if file.is_file()]:
+            target = folder / file.relative_to(new)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
 
 
 def upgrade(

@@ -23,6 +23,7 @@ from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
 from prunnet_pml.hub.manifest import Manifest
 from prunnet_pml.hub.origin import SOURCE
 from prunnet_pml.hub.saving import save_pretrained
+from prunnet_pml.user_warning import warn_user
 
 _OWNED = (f"{FOLDER}/", DENSE)  # what a push replaces as a whole
 
@@ -60,7 +61,7 @@ def push_to_hub(
 
     Raises:
         ValueError: If ``source`` is no prunable network and no folder of one, or a folder that
-            lacks files of its manifest, as a download for one capacity does; if ``tag`` is taken,
+            lacks files of its manifest, as a download does; if ``tag`` is taken,
             ``private`` is asked of a repository that is public, or the Hub finds fault with the
             metadata of the card.
         huggingface_hub.errors.HfHubHTTPError: If the Hub refuses, in the client's own subclasses.
@@ -101,8 +102,13 @@ def _push(
         if CARD not in files and CARD not in there:
             added.append(CommitOperationAdd(CARD, str(make_card(folder, name=repo_id)).encode()))
         stale = [name for name in there - files.keys() if name.startswith(_OWNED)]
-        if EVALUATION in there - files.keys() and _is_another(folder, repo_id, revision, token):
+        measured = {EVALUATION, CONFIG} <= there and EVALUATION not in files
+        if measured and _is_another(folder, repo_id, revision, token):
             stale.append(EVALUATION)
+            warn_user(
+                f"{EVALUATION} of {repo_id!r} was measured of the network that this one replaces, "
+                f"and is deleted. {CARD} stays: write_card makes another."
+            )
         commit = api.create_commit(
             repo_id,
             [*added, *map(CommitOperationDelete, sorted(stale))],
@@ -115,14 +121,14 @@ def _push(
 
 
 def _check_whole(folder: Path) -> None:
-    """A folder that was downloaded for one capacity would delete all others from the Hub."""
+    """What a folder lacks, as every download does, a push would delete from the Hub."""
     manifest = Manifest.read(folder)  # raises if this is no such folder
     lacking = [name for name, file in manifest.files.items() if not file.is_at(folder / name)]
     if lacking:
         raise ValueError(
             f"`source` should hold every file of its manifest. Found {len(lacking)} missing or "
-            f"changed in {folder} (`{lacking[0]}`, ...): download the repository whole (`hf "
-            "download`), or push what from_pretrained loads."
+            f"changed in {folder} (`{lacking[0]}`, ...): a download is no copy of its repository. "
+            "Push what from_pretrained(repository) loads."
         )
 
 

@@ -79,8 +79,11 @@ def _bring_along(old: Path, new: Path) -> None:
             shutil.copytree(entry, new / entry.name, symlinks=True, copy_function=_link)
         else:
             _link(entry, new / entry.name)
-    if (new / EVALUATION).exists() and (old / CONFIG).read_bytes() != (new / CONFIG).read_bytes():
-        (new / EVALUATION).unlink()
+    measured = new / EVALUATION
+    if measured.parent.is_symlink() or not measured.exists():
+        return
+    if (old / CONFIG).read_bytes() != (new / CONFIG).read_bytes():
+        measured.unlink()
         warn_user(
             f"{EVALUATION} was measured of the network that this one replaces, and is left out. "
             "README.md, if it is write_card's, still shows it: call write_card anew."

@@ -61,7 +61,7 @@ class GradientRows:
             [torch.zeros_like(parameter) if row is None else row for row in self._rows[parameter]]
             for parameter in integrated
         ]
-        results = integrator(gradients, generator) if gradients else []
+        results = list(integrator(gradients, generator)) if gradients else []
         if len(results) != len(integrated):
             raise ValueError(
                 f"`integrator` should return a gradient for each of {len(integrated)} tensors. "

@@ -21,7 +21,7 @@ from prunnet_pml.units.kept import apply_kept_units, kept_units
 from prunnet_pml.units.scoring import has_units
 
 
-@torch.inference_mode(False)  # whose tensors count no versions, which masks are kept by
+@torch.inference_mode(False)  # masks are cached by the version of a tensor: one in it has none
 def prune(
     model: nn.Module,
     capacity: float | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from methods.ablations import FACTORS, values_of
+from pages.earlier import MARK, with_note
 from pages.numbers import spread, table
 from study_results import EARLIER, Runs, on_common_seeds
 
@@ -12,7 +13,6 @@ HEADS = [
     "factor", "default", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self",
     "cost",
 ]  # fmt: skip
-_MARK = "†"
 _OF_EARLIER = (
     "Changed of the default with an earlier contrast, in which all images of a class counted "
     "alike, and compared with that."
@@ -33,8 +33,7 @@ def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
     found = [spread(defaults.cell(*cell)) for cell in _CELLS]
     first = ["none", "", "", str(len(defaults.seeds)), *found, f"{defaults.cost:.1f}"]
     rows = [row for factor in FACTORS for row in _rows(methods, factor, base)]
-    text = table(HEADS, [first, *rows] if rows else [], texts=3)
-    return text + (f"\n{_MARK} {_OF_EARLIER}\n" if _MARK in text else "")
+    return with_note(table(HEADS, [first, *rows] if rows else [], texts=3), _OF_EARLIER)
 
 
 def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[str]]:
@@ -42,7 +41,7 @@ def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[
     for value, name in values.items():
         if name == base or name not in methods:
             continue
-        of_earlier = methods[name].is_earlier and EARLIER in methods
+        of_earlier = base == "prunnet-default" and methods[name].is_earlier and EARLIER in methods
         changed, defaults = on_common_seeds(methods[name], methods[EARLIER if of_earlier else base])
         if not changed.seeds:
             continue
@@ -50,7 +49,7 @@ def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[
         yield [
             factor,
             of_base,
-            f"{value} {_MARK}" if of_earlier else value,
+            f"{value} {MARK}" if of_earlier else value,
             str(len(changed.seeds)),
             *(
                 f"{spread(changed.cell(*cell))} ({changed.mean(*cell) - defaults.mean(*cell):+.1f})"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from drawings.curves import SELF_ONLY
 from methods import METHODS
+from pages.earlier import MARK, named
 from study_results import EARLIER, Runs, on_common_seeds
 
 Methods = Mapping[str, Runs]
@@ -166,7 +167,8 @@ def _alpha(methods: Methods) -> str:
     leads = ", ".join(f"{changed - ours:+.1f}" for changed, ours in pairs)
     return (
         "**One seed says little.** With alpha 1 in place of 0.5 (a gradient counts less, the more "
-        f"of it was a conflict)\n  20% finds so many points more, seed by seed: {leads}."
+        f"of it was a conflict)\n  20% finds so many points more, seed by seed: {leads} "
+        f"({_seeds(found[0])})."
     )
 
 
@@ -224,11 +226,12 @@ def _place(methods: Methods) -> str:
         return ""
     cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
     behind = [text for text, lead in cells[1:] if lead > _HALF_A_POINT]
-    return (
+    text = (
         "**Where the default stands** in the dense gallery, beside the best other method of "
         f"{len(rivals)}:\n  {cells[0][0]}."
         + (f"\n  Behind by more than half a point: {'; '.join(behind)}." if behind else "")
     )
+    return text + (f" ({MARK} with the earlier contrast)" if MARK in text else "")
 
 
 def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, float]:
@@ -240,7 +243,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
     best = max(leads, key=lambda name: leads[name])
     theirs, ours = rivals[best]
     text = (
-        f"at {capacity:.0%} it finds {ours.mean(capacity, 1.0):.1f}, `{best}` "
+        f"at {capacity:.0%} it finds {ours.mean(capacity, 1.0):.1f}, {named(best, theirs, ours)} "
         f"{theirs.mean(capacity, 1.0):.1f} ({_seeds(ours)})"
     )
     return text, leads[best]

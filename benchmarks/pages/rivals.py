@@ -33,17 +33,19 @@ def above_rivals_of_other_seeds(
 
     Args:
         runs: The method.
-        rivals: What it may be compared with; those that lack one of its seeds are left out.
+        rivals: What it may be compared with. The seeds are those of the one that is furthest ahead;
+            rivals that lack one of these are left out.
         cell: Of the matrix.
 
     Returns:
-        A number a seed; none of a single seed, or where no rival has all of them.
+        A number a seed; none where there is but one.
     """
-    complete = {name: rival for name, rival in rivals.items() if runs.seeds <= rival.seeds}
-    if len(runs.seeds) < 2 or not complete:
+    seeds = runs.seeds & rivals[furthest_ahead(runs, rivals, cell)].seeds
+    if len(seeds) < 2:
         return []
+    complete = {name: rival for name, rival in rivals.items() if seeds <= rival.seeds}
     found = []
-    for seed in sorted(runs.seeds):
-        chosen = complete[furthest_ahead(runs.of(runs.seeds - {seed}), complete, cell)]
+    for seed in sorted(seeds):
+        chosen = complete[furthest_ahead(runs.of(seeds - {seed}), complete, cell)]
         found += points_above(runs.of({seed}), chosen, cell)
     return found

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pages.earlier import named, with_note
 from pages.numbers import table
 from pages.rivals import above_rivals_of_other_seeds, furthest_ahead, points_above
 from pages.untrained_table import BETWEEN, gaps
@@ -20,7 +21,7 @@ class Target:
         name: What it is.
         found: How much it is, in the mean over all seeds that it was measured on.
         margins: By how much it is above what it should be, on every seed that both have.
-        above_others: Points above rivals that were chosen on other seeds, if there are any.
+        above_others: The same beside rivals that were chosen on other seeds, if there are any.
     """
 
     name: str
@@ -55,9 +56,9 @@ def targets_table(methods: Mapping[str, Runs], others: set[str]) -> str:
         others: The methods that the default is compared with.
     """
     targets = [*_default(methods, others), *_channel(methods)]
-    seeds = ["above it, seed by seed", "above the best of other seeds"]
+    seeds = ["above it, seed by seed", "beside the best of other seeds"]
     heads = ["target", "found", "at least", "met", *seeds]
-    return table(heads, [target.row for target in targets])
+    return with_note(table(heads, [target.row for target in targets]))
 
 
 def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
@@ -71,8 +72,9 @@ def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
             cell = (capacity, gallery)
             best = furthest_ahead(runs, rivals, cell)
             margins = [lead + 0.5 for lead in points_above(runs, rivals[best], cell)]
-            on_others = above_rivals_of_other_seeds(runs, rivals, cell)
-            name = f"default, {capacity:.0%} {kind}: `{best}` less half a point"
+            on_others = [lead + 0.5 for lead in above_rivals_of_other_seeds(runs, rivals, cell)]
+            rival = named(best, rivals[best], runs)
+            name = f"default, {capacity:.0%} {kind}: {rival} less half a point"
             yield Target(name, runs.mean(*cell), margins, on_others)
     name = "default, 20% to dense: 0.95 x dense self"
     yield Target(name, runs.mean(0.2, 1.0), _above_share(runs, 0.2, 0.95))

@@ -22,9 +22,9 @@ class ImageAndClassLoss(SupConLoss):
     Half of what an embedding is to be near to is the reference of the same image, the other half
     those of its class-mates; all of it is the image where it has none in the batch. (Eq. 2 of
     `Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_ gives all the same weight:
-    in a batch of few classes next to nothing is left to the image, and networks agree on classes
-    that they have learned, less on images of others.) The references are those of the same images
-    in the same order.
+    in a batch of few classes next to nothing is left to the image, and subnetworks meet the dense
+    network on the classes that they have learned, less on others.) The references are those of the
+    same images in the same order.
 
     It is of cosines, and asks no miner and no reducer. PML looks for the indices of the pairs, for
     which a GPU has to finish all that it was asked for before; here the host goes on.

@@ -187,7 +187,7 @@ def test_what_had_an_earlier_contrast_says_so_and_is_compared_with_its_like(
         "find 66.0 and 29.5;\n  with the plain sum of all gradients 64.0 and 28.6 (1 seed, the e"
         in text
     )
-    place = "20% it finds 32.2, `torchjd-upgrad` 29.1"  # beside the default that there is
+    place = "20% it finds 32.2, `torchjd-upgrad` † 29.1"  # beside the default that there is
     assert place in text
 
 
@@ -196,17 +196,24 @@ def test_rivals_are_chosen_on_some_seeds_and_compared_on_another(benchmarks: Pat
     from pages.rivals import above_rivals_of_other_seeds, furthest_ahead
     from study_results import Runs
 
-    dense = {"prunnet-default": (70, 70), "lucky": (71, 80), "steady": (74, 73), "partly": (99,)}
+    dense = {
+        "prunnet-default": (70, 70),
+        "lucky": (71, 80),
+        "steady": (74, 73),
+        "partly": (60,),
+        "ahead": (99,),
+    }
     runs = {
         name: Runs([made_up(name, s, value / 100) for s, value in enumerate(values)])
         for name, values in dense.items()
     }
     ours, cell = runs.pop("prunnet-default"), (1.0, 1.0)
-    partly = runs.pop("partly")  # lacks a seed
+    ahead = runs.pop("ahead")  # of a seed alone
     assert furthest_ahead(ours, runs, cell) == "lucky"
-    runs["partly"] = partly
     found = above_rivals_of_other_seeds(ours, runs, cell)
     assert found == pytest.approx([70 - 71, 70 - 73])  # lucky of seed 1, steady of seed 0
+    runs["ahead"] = ahead
+    assert above_rivals_of_other_seeds(ours, runs, cell) == []
     of_one = above_rivals_of_other_seeds(ours.of({0}), runs, cell)
     assert of_one == []
 
@@ -235,7 +242,7 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     study.write(made_up("alpha=1", 0, 0.71))
     study.write(made_up("alpha=1", 1, 0.70))
     text = block(study.method.method_page(PAGE, study.read()), "findings")
-    assert "points more, seed by seed: +0.4, -0.9." in text
+    assert "points more, seed by seed: +0.4, -0.9 (2 seeds)." in text
     study.write(made_up("depthwise-convolutions=scored", 1, 0.5))
     study.write(made_up("rows=whole-tensors", 0, 0.71))
     study.write(made_up("rows=whole-tensors", 1, 0.72))

@@ -227,7 +227,8 @@ def test_a_checkpoint_that_was_saved_there_is_left_alone(
             download(source, 0.2, folder=folder)
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
     save_pretrained(from_pretrained(saved), tmp_path / "same")
-    assert Manifest.read(download(saved, 0.2, folder=tmp_path / "same")) == Manifest.read(saved)
+    assert download(saved, 0.2, folder=tmp_path / "same") == tmp_path / "same"
+    assert not (tmp_path / "same" / "prunnet" / "source.json").exists()  # it is no download
 
 
 def test_nothing_of_an_earlier_download_stays_beside_another_network(
@@ -236,12 +237,34 @@ def test_nothing_of_an_earlier_download_stays_beside_another_network(
     """The dense network of the first would be what timm loads of the second."""
     folder = download(saved, folder=tmp_path / "device")
     (folder / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes())
+    (folder / "evaluation").mkdir()
+    (folder / "evaluation" / "matrix.json").write_text("{}")
+    (folder / "prunnet" / "mine").mkdir()
     with torch.no_grad():
         next(network.parameters()).add_(1)
     push_to_hub(network, NAME)
     assert download(NAME, 0.2, folder=folder) == folder
     found = {str(file.relative_to(folder)) for file in folder.rglob("*.safetensors")}
     assert found == {"prunnet/band-020.safetensors"}
+    assert not (folder / "evaluation" / "matrix.json").exists()
+    assert (folder / "prunnet" / "mine").is_dir()
+    assert same(from_pretrained(upgrade(folder, 0.4), 0.4), prune(network, 0.4))
+
+
+def test_an_earlier_download_stays_until_the_next_has_arrived(
+    pushed: Endpoint, network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = download(NAME, 0.2, folder=tmp_path / "device")
+    before = prune(network, 0.2)
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    push_to_hub(network, NAME)
+    download(NAME, 0.2)  # its config.json is in the cache now, and its first band
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises((LocalEntryNotFoundError, OfflineModeIsEnabled)):
+        download(NAME, 0.4, folder=folder)
+    assert same(from_pretrained(folder, 0.2), before)
+    assert [file.name for file in tmp_path.glob(".*")] == []
 
 
 @pytest.mark.parametrize("capacity", [7, 0.3])

@@ -161,3 +161,15 @@ def test_what_was_measured_of_another_network_stays_behind(folder: Path) -> None
     with pytest.warns(UserWarning, match=r"matrix.json was measured of the network that this one"):
         save_pretrained(model, folder)
     assert [file.name for file in (folder / "evaluation").iterdir()] == ["curve.png"]
+
+
+def test_what_lies_behind_a_link_is_not_deleted(folder: Path, tmp_path: Path) -> None:
+    measured = tmp_path / "elsewhere" / "matrix.json"
+    measured.parent.mkdir()
+    measured.write_text("{}")
+    (folder / "evaluation").symlink_to(measured.parent)
+    model = from_pretrained(folder)
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    save_pretrained(model, folder)
+    assert measured.exists()
