@@ -14,7 +14,7 @@ from prunnet_pml.hub.advice import advice
 from prunnet_pml.hub.card_text import EVALUATION
 from prunnet_pml.hub.catalogue import CHECKPOINTS
 from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
-from prunnet_pml.hub.manifest import BLOCK, Manifest
+from prunnet_pml.hub.manifest import BLOCK, Manifest, is_same_checkpoint
 from prunnet_pml.hub.origin import SOURCE, Folder, Repository, locate, recall, remember
 from prunnet_pml.hub.replacing import check_replaceable
 from prunnet_pml.masks import check_capacity
@@ -78,9 +78,9 @@ def download(
     folder = Path(folder)
     if not (folder / SOURCE).is_file():  # which a download that was given up leaves
         check_replaceable(folder, BLOCK)
-        if _is_there(folder, there / CONFIG, capacity):
+        if _is_there(folder, there, capacity):
             return folder
-    elif _is_another(folder, there / CONFIG):
+    elif _is_another(folder, there):
         with _replacing_download(folder) as new:
             download(source, capacity, revision=revision, folder=new, token=token)
         return folder
@@ -89,19 +89,18 @@ def download(
     return upgrade(folder, capacity, token=token)
 
 
-def _is_another(folder: Path, config: Path) -> bool:
-    """Whether a folder holds another checkpoint than that of a ``config.json``."""
-    there = folder / CONFIG
-    return there.is_file() and there.read_bytes() != config.read_bytes()
+def _is_another(folder: Path, wanted: Path) -> bool:
+    """Whether a folder holds a checkpoint, and not the one that is wanted."""
+    return (folder / CONFIG).is_file() and not is_same_checkpoint(folder, wanted)
 
 
-def _is_there(folder: Path, config: Path, capacity: float | None) -> bool:
+def _is_there(folder: Path, wanted: Path, capacity: float | None) -> bool:
     """Whether what is to be downloaded was saved in the folder.
 
     Raises:
         ValueError: If another checkpoint was.
     """
-    if _is_another(folder, config):
+    if _is_another(folder, wanted):
         raise ValueError(
             "`folder` should be new, empty, or hold what is downloaded. Found another checkpoint "
             f"in {folder}, which was saved there."

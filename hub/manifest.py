@@ -209,6 +209,11 @@ class Manifest:
             )
 
 
+def is_same_checkpoint(one: Path, other: Path) -> bool:
+    """Whether two folders with a ``config.json`` hold the same: it has the hash of every file."""
+    return (one / CONFIG).read_bytes() == (other / CONFIG).read_bytes()
+
+
 def _checksum(block: Mapping[str, Any]) -> str:
     """SHA-256 of the block without its checksum: keys sorted, no spaces, ASCII."""
     others = {key: value for key, value in block.items() if key != "checksum"}

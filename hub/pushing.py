@@ -20,7 +20,7 @@ from prunnet_pml.hub.advice import advice
 from prunnet_pml.hub.card import CARD, make_card
 from prunnet_pml.hub.card_text import EVALUATION
 from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
-from prunnet_pml.hub.manifest import Manifest
+from prunnet_pml.hub.manifest import Manifest, is_same_checkpoint
 from prunnet_pml.hub.origin import SOURCE
 from prunnet_pml.hub.saving import save_pretrained
 from prunnet_pml.user_warning import warn_user
@@ -102,13 +102,14 @@ def _push(
         if CARD not in files and CARD not in there:
             added.append(CommitOperationAdd(CARD, str(make_card(folder, name=repo_id)).encode()))
         stale = [name for name in there - files.keys() if name.startswith(_OWNED)]
-        measured = {EVALUATION, CONFIG} <= there and EVALUATION not in files
-        if measured and _is_another(folder, repo_id, revision, token):
-            stale.append(EVALUATION)
-            warn_user(
-                f"{EVALUATION} of {repo_id!r} was measured of the network that this one replaces, "
-                f"and is deleted. {CARD} stays: write_card makes another."
-            )
+        if {EVALUATION, CONFIG} <= there and EVALUATION not in files:
+            old = Path(hf_hub_download(repo_id, CONFIG, revision=revision, token=token)).parent
+            if not is_same_checkpoint(old, folder):
+                stale.append(EVALUATION)
+                warn_user(
+                    f"{EVALUATION} of {repo_id!r} was measured of the network that this one "
+                    f"replaces, and is deleted. {CARD} stays: write_card makes another."
+                )
         commit = api.create_commit(
             repo_id,
             [*added, *map(CommitOperationDelete, sorted(stale))],
@@ -143,12 +144,6 @@ def _check_free(api: HfApi, repo_id: str, private: bool, tag: str | None) -> Non
         raise ValueError(
             f"`tag` should be a new one, tags don't move. Found {tag!r} in {repo_id!r} already."
         )
-
-
-def _is_another(folder: Path, repo_id: str, revision: str | None, token: str | bool | None) -> bool:
-    """Whether the network on the Hub is not the one of the folder."""
-    there = Path(hf_hub_download(repo_id, CONFIG, revision=revision, token=token))
-    return there.read_bytes() != (folder / CONFIG).read_bytes()
 
 
 def _files(folder: Path) -> dict[str, Path]:

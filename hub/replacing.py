@@ -13,7 +13,7 @@ from prunnet_pml.hub.card_text import EVALUATION
 from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.fields import read_json
 from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
-from prunnet_pml.hub.manifest import BLOCK
+from prunnet_pml.hub.manifest import BLOCK, is_same_checkpoint
 from prunnet_pml.user_warning import warn_user
 
 
@@ -82,7 +82,7 @@ def _bring_along(old: Path, new: Path) -> None:
     measured = new / EVALUATION
     if measured.parent.is_symlink() or not measured.exists():
         return
-    if (old / CONFIG).read_bytes() != (new / CONFIG).read_bytes():
+    if not is_same_checkpoint(old, new):
         measured.unlink()
         warn_user(
             f"{EVALUATION} was measured of the network that this one replaces, and is left out. "

@@ -482,6 +482,13 @@ def test_calibrating_a_plain_network_is_refused() -> None:
         prunnet.calibrate(TinyEmbedder(), [], [0.5])
 
 
+def test_a_number_where_evaluate_takes_capacities(model: nn.Module) -> None:
+    data = IMAGES, torch.arange(len(IMAGES)) % 2
+    with pytest.raises(ValueError, match=r"`capacities` should be a sequence of .* Found 1\."):
+        prunnet.evaluate(model, data, capacities=1)
+    prunnet.evaluate(model, data, capacities=[1], batch_size=np.int64(2))
+
+
 def test_an_integrator_that_returns_too_few_gradients_is_named() -> None:
     model = prunnet.make_prunable(TinyEmbedder())
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)

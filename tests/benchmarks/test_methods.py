@@ -11,6 +11,8 @@ import few_glyphs
 import pytest
 import timm
 import torch
+from pytorch_metric_learning.losses import SupConLoss
+from pytorch_metric_learning.reducers import MeanReducer
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
@@ -24,6 +26,8 @@ try:
     from measure import TrainingBook
     from methods import METHODS, VARIANTS
     from methods.ablations import BASES, FACTORS, name_of, values_of
+    from methods.settings import Settings
+    from methods.subnetwork_loss import subnetwork_loss
     from tasks import CAPACITIES, MEASURED, TASKS, MobileNetTask, ResNetTask
 finally:
     sys.path.remove(str(BENCHMARKS))
@@ -73,6 +77,25 @@ def test_a_family_has_a_network_of_its_own_for_every_capacity(
     assert all(e.shape == (4, 128) and e.isfinite().all() for e in found)
     if name not in FEW_UNITS:
         assert not any(torch.equal(one, other) for one, other in combinations(found, 2))
+
+
+@pytest.mark.parametrize("positives", ["class", "image"])
+def test_other_positives_of_the_contrast_are_those_of_supcon(
+    task: SimpleNamespace, positives: str
+) -> None:
+    """The dense pass is the class loss alone; a subnetwork's has the contrast that PML computes."""
+    model = prunnet.make_prunable(task.network())
+    loss_func = subnetwork_loss(task, model, Settings(alignment=0, contrast=2, positives=positives))
+    dense, masked = torch.randn(2, 12, 128)
+    labels = torch.arange(12) % 3
+    classes = loss_func.rest.loss
+    assert torch.equal(loss_func(dense, labels), classes(dense, labels))
+    with prunnet.capacity(model, 0.4):
+        found = loss_func(masked, labels)
+    groups = labels if positives == "class" else torch.arange(12)
+    supcon = SupConLoss(0.05, reducer=MeanReducer())
+    contrast = supcon(masked, groups, ref_emb=dense, ref_labels=groups.clone())
+    torch.testing.assert_close(found, classes(masked, labels) + 2 * contrast)
 
 
 def test_every_factor_has_a_method_among_its_values() -> None:

@@ -46,6 +46,8 @@ def test_bad_input_is_one_line_and_exit_code_2(saved: Path, images: Path) -> Non
         ([str(saved), "--data", str(images), "--metric", "x"], "`metric` should be one of"),
         (["nothing", "--data", "glyphs", "--metric", "x"], "`metric` should be one of"),
         ([str(saved)], "Found neither"),
+        ([str(saved), "--data", str(images), "--cfg-options", "a=1"], "`cfg_options` should be le"),
+        (["glyphs_resnet10", "a.pth", "--revision", "v1"], "`revision` should be left out with"),
         (["nothing", "--data", "glyphs"], "`source` should be a folder, a repository"),
     ):
         result = CliRunner().invoke(app, ["evaluate", *arguments])

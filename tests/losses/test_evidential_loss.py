@@ -97,6 +97,11 @@ def test_the_divergence_of_much_evidence_is_exact(logit: float) -> None:
         assert slope[0, 1].item() == pytest.approx(float(rise), rel=1e-4)
 
 
+def test_a_negative_weight_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`kl_weight` should be finite, at least 0\. Found -1"):
+        EvidentialLoss(3, 4, kl_weight=-1)
+
+
 def test_evidence_beyond_float64_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`temperature` should be at least 0\.002\. Found 0\.001"):
         EvidentialLoss(3, 4, temperature=0.001)

@@ -108,3 +108,8 @@ def test_another_network_than_the_trained_one_is_refused(
 def test_the_prefix_changes_nothing() -> None:
     model: nn.Module = create_model("test_convnext.glyphs", pretrained=True)
     assert_equal_states(model, snapshot(from_pretrained(NAME)))
+
+
+def test_multiples_are_the_checkpoints_own() -> None:
+    with pytest.raises(ValueError, match=r"`round_to` should be left out with .* Found 8\."):
+        create_model(NAME, pretrained=True, round_to=8)
