@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from prunnet_pml.layers import TAKEN, is_scorable
+from prunnet_pml.user_warning import warn_user
 
 
 def layers_to_score(
@@ -16,7 +17,7 @@ def layers_to_score(
     filter_fn: Callable[[nn.Module, str], bool] | None,
     score_depthwise: bool,
 ) -> list[nn.Module]:
-    """The layers of a network that get scores.
+    """The layers of a network that get scores; warns of those whose weight is no parameter.
 
     Args:
         model: A plain network.
@@ -34,34 +35,48 @@ def layers_to_score(
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
     if lazy:
         raise ValueError(f"`model` should have run once. Found `{lazy[0]}` without a shape.")
-    candidates = {name: module for name, module in model.named_modules() if is_scorable(module)}
-    if not candidates:
+    kinds = nn.Conv2d | nn.Linear
+    of_kind = {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
+    scorable = [name for name, module in of_kind.items() if is_scorable(module)]
+    if not scorable:
+        whose = " whose weight is a parameter" if of_kind else ""
         raise ValueError(
-            f"`model` should have a Conv2d or Linear. Found none in {type(model).__name__}."
+            f"`model` should have a Conv2d or Linear{whose}. Found none in {type(model).__name__}."
         )
     if filter_fn is None:
         heads = _embedding_heads(model)
-        chosen = [module for module in candidates.values() if module not in heads]
+        chosen = {name: module for name, module in of_kind.items() if module not in heads}
     else:
-        chosen = [module for name, module in candidates.items() if filter_fn(module, name)]
-    layers = [module for module in chosen if score_depthwise or not is_depthwise(module)]
+        chosen = {name: module for name, module in of_kind.items() if filter_fn(module, name)}
+    wanted = [name for name in chosen if score_depthwise or not is_depthwise(chosen[name])]
+    layers = {name: chosen[name] for name in wanted if name in scorable}
     if not layers:
-        names = ", ".join(f"`{name}`" for name in list(candidates)[:3])
-        names += ", ..." if len(candidates) > 3 else ""
+        names = ", ".join(f"`{name}`" for name in scorable[:3])
+        names += ", ..." if len(scorable) > 3 else ""
         chosen_by = "`filter_fn`" if filter_fn else "The default of `filter_fn` (no embedding head)"
         others = " that is not depthwise" if chosen else ""
         raise ValueError(
             f"{chosen_by} should be true for a Conv2d or Linear{others} of {type(model).__name__}. "
-            f"Found none among {len(candidates)} ({names})."
+            f"Found none among {len(scorable)} ({names})."
         )
-    for name, layer in candidates.items():
-        taken = [attribute for attribute in TAKEN if hasattr(layer, attribute)]
-        if taken and layer in layers:
-            raise ValueError(
-                f"`{name}` should have no attribute `{taken[0]}`, which a scored layer has. Found "
-                f"one in {type(layer).__name__}: rename it, or leave the layer out by `filter_fn`."
-            )
-    return layers
+    for name, layer in layers.items():
+        _check_attributes(name, layer)
+    if passed_over := [name for name in wanted if name not in layers]:
+        warn_user(
+            f"{len(passed_over)} of {len(wanted)} layers of `model` get no scores and stay whole, "
+            f"`{passed_over[0]}` for one: its weight is no parameter, but computed by weight_norm, "
+            "spectral_norm or torch.nn.utils.prune."
+        )
+    return [*layers.values()]
+
+
+def _check_attributes(name: str, layer: nn.Module) -> None:
+    taken = [attribute for attribute in TAKEN if hasattr(layer, attribute)]
+    if taken:
+        raise ValueError(
+            f"`{name}` should have no attribute `{taken[0]}`, which a scored layer has. Found "
+            f"one in {type(layer).__name__}: rename it, or leave the layer out by `filter_fn`."
+        )
 
 
 def is_depthwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:

@@ -85,15 +85,14 @@ def create_model(
         pretrained: Whether to load the dense weights that timm has for that name. They are loaded
             first, so that scores by magnitude rank them. With a tag of the catalogue
             (``prunnet list``) the trained prunable network, with its scores, norm statistics and
-            space id.
+            space id; it says itself what is scored, and how.
         capacity: What the network is set to, as by ``set_capacity``, in (0, 1]. It keeps every
             weight; ``prune`` makes the plain subnetwork out of it.
         capacities: The capacities below 1 that take part in training.
         initial_scores: As in ``make_prunable``.
         granularity: As in ``make_prunable``: ``"channel"`` needs the extra ``structured``.
         round_to: As in ``make_prunable``.
-        score_depthwise: As in ``make_prunable``. A checkpoint of the catalogue says itself what is
-            scored.
+        score_depthwise: As in ``make_prunable``.
         checkpoint_path: A checkpoint of a prunable network of this kind, scores included, loaded
             last. For one of a plain network see ``pretrained_cfg_overlay=dict(file=...)`` of timm.
         **kwargs: The other arguments of ``timm.create_model``, such as ``num_classes``,
@@ -112,11 +111,9 @@ def create_model(
     check_name(name, kwargs.get("pretrained_cfg"))
     entry = bundled_entry(name, kwargs.get("pretrained_cfg"), PREFIX)
     if entry is not None and pretrained:
-        if round_to is not None:
-            raise ValueError(
-                f"`round_to` should be left out with a checkpoint of the catalogue, {entry.name}, "
-                f"whose units are chosen. Found {round_to!r}."
-            )
+        _refuse(entry.name, "initial_scores", initial_scores, "magnitude")
+        _refuse(entry.name, "round_to", round_to, None)
+        _refuse(entry.name, "score_depthwise", score_depthwise, False)
         model = load_bundled(entry, trained, granularity, kwargs)
     else:
         if entry is None:
@@ -135,6 +132,15 @@ def create_model(
         load_checkpoint(model, str(checkpoint_path))
     set_capacity(model, capacity)
     return model
+
+
+def _refuse(checkpoint: str, name: str, value: object, default: object) -> None:
+    """Raises ValueError if an argument says how to score what is scored already."""
+    if value != default:
+        raise ValueError(
+            f"`{name}` should be left out with a checkpoint of the catalogue, {checkpoint}, whose "
+            f"scores are trained. Found {value!r}."
+        )
 
 
 def check_name(model_name: str, pretrained_cfg: object = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -13,6 +14,7 @@ import torch
 from networks import TinyEmbedder, assert_equal_states, snapshot
 from pytorch_metric_learning.losses import ContrastiveLoss
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import prunnet_pml as prunnet
 from prunnet_pml.integration import Gradients, Integrator
@@ -130,6 +132,40 @@ def test_a_network_with_nothing_to_score() -> None:
     assert str(caught.value) == (
         "`model` should have a Conv2d or Linear. Found none in Sequential."
     )
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+    ids=["weight_norm", "spectral_norm", "prune"],
+)
+def test_layers_whose_weight_is_no_parameter(norm: Callable[[nn.Module], nn.Module]) -> None:
+    plain = nn.Sequential(nn.Flatten(), norm(nn.Linear(4, 4)))
+    with unchanged(plain), pytest.raises(ValueError) as caught:
+        prunnet.make_prunable(plain)
+    assert str(caught.value) == (
+        "`model` should have a Conv2d or Linear whose weight is a parameter. "
+        "Found none in Sequential."
+    )
+    plain.append(nn.Linear(4, 4))
+    with pytest.warns(UserWarning) as warned:
+        model = prunnet.make_prunable(plain)
+    assert str(warned[0].message) == (
+        "1 of 2 layers of `model` get no scores and stay whole, `1` for one: its weight is no "
+        "parameter, but computed by weight_norm, spectral_norm or torch.nn.utils.prune."
+    )
+    assert warned[0].filename == __file__
+    assert list(prunnet.scored_layers(model)) == ["2"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nobody asked for the scores of that layer
+        prunnet.make_prunable(
+            nn.Sequential(norm(nn.Linear(4, 4)), nn.Linear(4, 4)),
+            filter_fn=lambda _, name: name == "1",
+        )
 
 
 def test_a_network_that_is_all_head() -> None:

@@ -378,7 +378,8 @@ def test_where_filters_of_nine_numbers_are_scored_whole_tensors_are_integrated(
 def test_depthwise_filters_whose_weight_is_parametrized_are_not_integrated() -> None:
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 2, 1))
     nn.utils.parametrizations.weight_norm(network[1])
-    model = prunnet.make_prunable(network, score_depthwise=True)
+    with pytest.warns(UserWarning, match="1 of 3 layers of `model` get no scores"):
+        model = prunnet.make_prunable(network, score_depthwise=True)
     optimizer = ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)
     assert optimizer.integration.per_filter is True
 

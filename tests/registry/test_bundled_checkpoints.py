@@ -110,6 +110,11 @@ def test_the_prefix_changes_nothing() -> None:
     assert_equal_states(model, snapshot(from_pretrained(NAME)))
 
 
-def test_multiples_are_the_checkpoints_own() -> None:
-    with pytest.raises(ValueError, match=r"`round_to` should be left out with .* Found 8\."):
-        create_model(NAME, pretrained=True, round_to=8)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("round_to", 8), ("initial_scores", "uniform"), ("score_depthwise", True)],
+)
+def test_what_is_scored_is_the_checkpoints_own(name: str, value: object) -> None:
+    message = f"`{name}` should be left out with a checkpoint .* Found {value!r}\\."
+    with pytest.raises(ValueError, match=message):
+        create_model(NAME, pretrained=True, **{name: value})
