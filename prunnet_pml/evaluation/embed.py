@@ -93,6 +93,29 @@ def embed_capacities(
     return _embed(model, data, passes, batch_size, device, normalize)
 
 
+def check_images(data: object, name: str = "data") -> None:
+    """Refuses what holds no images and labels, as far as that can be seen without reading it.
+
+    Args:
+        data: What was given.
+        name: What the message calls it.
+
+    Raises:
+        ValueError: If it is neither dataset nor loader nor two tensors of one length.
+    """
+    if isinstance(data, Dataset | DataLoader):
+        return
+    if not (isinstance(data, tuple) and len(data) == 2 and all(map(torch.is_tensor, data))):
+        found = type(data).__name__
+        raise ValueError(
+            f"`{name}` should be a Dataset, a DataLoader or two tensors. Found {found}."
+        )
+    images, labels = data
+    if len(images) != len(labels):
+        found = f"{len(images)} and {len(labels)}"
+        raise ValueError(f"`{name}` should hold as many labels as images. Found {found}.")
+
+
 def _embed(
     model: nn.Module,
     data: Images,
@@ -103,6 +126,7 @@ def _embed(
 ) -> tuple[dict[_Key, Tensor], Tensor]:
     from tqdm import tqdm
 
+    check_images(data)
     if device is None:
         device = next((parameter.device for parameter in model.parameters()), "cpu")
     model = local_network(model)
@@ -148,13 +172,7 @@ def _batches(data: Images, batch_size: int) -> Iterable[Any]:
         return share_of_batches(data)
     if isinstance(data, Dataset):
         return DataLoader(share_of_dataset(data, batch_size), batch_size)
-    if not (isinstance(data, tuple) and len(data) == 2 and all(map(torch.is_tensor, data))):
-        found = type(data).__name__
-        raise ValueError(f"`data` should be a Dataset, a DataLoader or two tensors. Found {found}.")
     images, labels = data
-    if len(images) != len(labels):
-        found = f"{len(images)} and {len(labels)}"
-        raise ValueError(f"`data` should hold as many labels as images. Found {found}.")
     if len(images) == 0:
         return []
     batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, SequentialSampler
 
-from prunnet_pml.evaluation.embed import Images, embed_capacities
+from prunnet_pml.evaluation.embed import Images, check_images, embed_capacities
 from prunnet_pml.evaluation.matrix import CompatibilityMatrix
 from prunnet_pml.evaluation.protocols import Protocol
 from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
@@ -79,6 +79,9 @@ def evaluate(
     if gallery_capacities is not None:
         columns = _distinct(gallery_capacities, "gallery_capacities")
 
+    check_images(query, "query")
+    if gallery is not None:
+        check_images(gallery, "gallery")  # before the queries have gone through all capacities
     if protocol is not None:
         _check_protocol(query, gallery, k)
     remedy = "calibrate(model, loader, capacities) gives them exact ones."

@@ -123,6 +123,23 @@ def test_bad_capacities_are_refused_before_anything_is_embedded(
     assert seen == {}
 
 
+@pytest.mark.parametrize(
+    ("query", "gallery", "message"),
+    [
+        ([IMAGES], None, "`query` should be a Dataset, a DataLoader or two tensors. Found list."),
+        ((IMAGES, LABELS[:3]), None, "`query` should hold as many labels as images. Found"),
+        ((IMAGES, LABELS), IMAGES, "`gallery` should be a Dataset, .* Found Tensor."),
+        ((IMAGES, LABELS), (IMAGES, LABELS[:3]), "`gallery` should hold as many labels as images."),
+    ],
+)
+def test_sets_of_another_kind_are_refused_before_anything_is_embedded(
+    model: nn.Module, seen: dict[float, int], query: object, gallery: object, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluate(model, query, gallery)
+    assert seen == {}
+
+
 def test_plain_network_has_no_matrix() -> None:
     with pytest.raises(ValueError, match=r"`model` should be a prunable network"):
         evaluate(nn.Linear(3, 3), (torch.rand(4, 3), torch.arange(4) % 2))
