@@ -90,6 +90,11 @@ class Case:
     model: nn.Module
     images: Tensor
 
+    def in_float64(self) -> Case:
+        """A copy of it."""
+        plain, model = (copy.deepcopy(network).double() for network in (self.plain, self.model))
+        return Case(self.name, plain, model, self.images.double())
+
     @torch.no_grad()
     def embed(self, model: nn.Module, capacity: float | None = None) -> Tensor:
         if capacity is None:
