@@ -51,7 +51,7 @@ def _section() -> str:
         + '\n\n`publish(name, "team/name")`, or `prunnet publish`, sends one to a repository '
         "of yours, with the dense\nnetwork for stock timm beside it, which the package leaves out. "
         "Trained and measured by\n`benchmarks/train_checkpoints.py NAME`; each folder in "
-        "[hub/checkpoints](../hub/checkpoints) has its card. They were trained when\nthe contrast "
-        "of `CompatibleLoss` still counted all images of a class alike, which on Glyphs makes "
-        "little difference\n([method.md](method.md)).\n"
+        "[hub/checkpoints](../hub/checkpoints) has its card. MobileNetV2 was trained\nwhen "
+        "the contrast of `CompatibleLoss` still counted all images of a class alike, which on "
+        "Glyphs makes little\ndifference ([method.md](method.md)).\n"
     )
