@@ -13,6 +13,7 @@ from huggingface_hub import hf_hub_download
 from prunnet_pml.hub.advice import advice
 from prunnet_pml.hub.card_text import EVALUATION
 from prunnet_pml.hub.catalogue import CHECKPOINTS
+from prunnet_pml.hub.errors import CheckpointError
 from prunnet_pml.hub.layout import CONFIG, DENSE, FOLDER
 from prunnet_pml.hub.manifest import BLOCK, Manifest, is_same_checkpoint
 from prunnet_pml.hub.origin import SOURCE, Folder, Repository, locate, recall, remember
@@ -35,7 +36,8 @@ def download(
 
     Args:
         source: A repository of the Hub, ``"owner/name"``, a name in the catalogue, or a folder on
-            this machine; without a ``folder`` to copy to, these two are returned as they are.
+            this machine; without a ``folder`` to copy to, these two are returned as they are. A
+            folder that is its own ``folder`` is upgraded.
         capacity: The capacity to run the network at. None: what the prunable network needs.
         revision: A branch, a tag or a commit; the newest commit of ``main`` by default.
         folder: Where to put the files, and to :func:`upgrade` them later; by default the cache of
@@ -50,6 +52,7 @@ def download(
         ValueError: If ``capacity`` is out of range, or between those that were saved without
             scores, there is a ``revision`` for a folder, or ``folder`` holds something else, such
             as a checkpoint that was saved there. (An earlier download is replaced.)
+        CheckpointError: If ``source`` holds a damaged file.
         huggingface_hub.errors.HfHubHTTPError: If the Hub refuses, in the client's own subclasses:
             ``RepositoryNotFoundError``, ``RevisionNotFoundError``, ``GatedRepoError``, ...
         huggingface_hub.errors.LocalEntryNotFoundError: If the Hub can't be reached and the cache
@@ -61,9 +64,14 @@ def download(
     found = locate(source)
     if isinstance(found, Path):
         if revision is not None:
-            raise ValueError(f"`revision` should be None for a folder. Found {revision!r}.")
-        if folder is None or Path(folder).resolve() == found.resolve():
+            raise ValueError(
+                f"`revision` should be None for a folder. Found {revision!r}, and the folder "
+                f"{found}, which comes before a repository of that name."
+            )
+        if folder is None:
             return found
+        if Path(folder).resolve() == found.resolve():
+            return upgrade(found, capacity, token=token)
         origin = Folder(found.name if found.parent == CHECKPOINTS else str(found.resolve()))
         there = found
     else:
@@ -142,12 +150,25 @@ def upgrade(
 
     Raises:
         ValueError: If the folder doesn't say where it came from; else as :func:`download`.
+        CheckpointError: If a file where it came from is damaged, or of another network by now.
         huggingface_hub.errors.HfHubHTTPError: As :func:`download`.
     """
     folder = Path(folder)
-    if lacking := Manifest.read(folder).missing(folder, capacity):
+    manifest = Manifest.read(folder)
+    if lacking := manifest.missing(folder, capacity):
         origin = recall(folder)
-        for name in lacking:  # the client takes what it has once brought for what it brought
-            (folder / name).unlink(missing_ok=True)
+        _delete(lacking, folder)  # the client takes what it has once brought for what it brought
         origin.bring(lacking, folder, token)
+        if wrong := manifest.missing(folder, capacity):
+            _delete(wrong, folder)
+            raise CheckpointError(
+                f"{origin.where} should hold what {folder} is a part of. Found another "
+                f"{', '.join(wrong)}: a damaged one, or that of a network which was saved there "
+                "since, and which `download` puts in the place of this one."
+            )
     return folder
+
+
+def _delete(names: list[str], folder: Path) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)

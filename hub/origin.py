@@ -56,6 +56,11 @@ class Repository:
     repo_id: str
     commit: str
 
+    @property
+    def where(self) -> str:
+        """What errors call it."""
+        return f"{self.repo_id} at {self.commit}"
+
     def bring(self, names: Iterable[str], folder: Path | None, token: str | bool | None) -> None:
         """Brings files into a folder, or the cache; those there whole are not asked for."""
         with advice(self.repo_id, self.commit):
@@ -70,6 +75,11 @@ class Folder:
     """A folder of this machine, by its path, or by its name in the catalogue."""
 
     source: str
+
+    @property
+    def where(self) -> str:
+        """What errors call it."""
+        return self.source
 
     def bring(self, names: Iterable[str], folder: Path | None, _token: str | bool | None) -> None:
         """Copies files into a folder."""

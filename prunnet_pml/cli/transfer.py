@@ -86,7 +86,13 @@ def _print_folder(
 ) -> None:
     from prunnet_pml.hub import Manifest
 
-    size = Manifest.read(folder).bytes_for(capacity)
+    manifest = Manifest.read(folder)
+    if lacking := manifest.missing(folder, capacity):
+        raise ValueError(
+            f"`source` should hold what this capacity needs. Found {folder} without a whole "
+            f"{lacking[0]}: where it was downloaded, `prunnet upgrade` brings that."
+        )
+    size = manifest.bytes_for(capacity)
     if as_json:
         print_json({"folder": str(folder), "capacity": capacity, "bytes": size})
     else:

@@ -90,6 +90,17 @@ def test_a_folder_is_pulled_and_upgraded_too(
     assert_equal_states(from_pretrained(out), snapshot(network))
 
 
+def test_what_a_folder_lacks_is_not_called_pulled(saved: Path, tmp_path: Path) -> None:
+    out = tmp_path / "device"
+    run("pull", saved, "--capacity", "0.2", "--out", out)
+    result = CliRunner().invoke(app, ["pull", str(out), "--capacity", "0.8"])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "without a whole prunnet/band-040.safetensors" in result.stderr
+    run("pull", out, "--capacity", "0.8", "--out", out)
+    run("pull", out, "--capacity", "0.8")
+
+
 def test_what_the_hub_refuses_is_one_line_and_exit_code_1(hub: Endpoint, saved: Path) -> None:
     result = CliRunner().invoke(app, ["push", str(saved), "others/net"])
     assert result.exit_code == 1

@@ -22,6 +22,7 @@ from torch import nn
 
 from prunnet_pml import prune
 from prunnet_pml.hub import (
+    CheckpointError,
     Manifest,
     download,
     from_pretrained,
@@ -279,3 +280,42 @@ def test_a_capacity_that_cannot_be_had_leaves_nothing(
 
 def test_a_folder_is_its_own_download(saved: Path) -> None:
     assert download(saved, 0.2) == saved
+
+
+def test_a_folder_called_like_its_source_is_upgraded(
+    pushed: Endpoint, network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (NAME, "prunnet_resnet18.glyphs"):
+        for value in (0.2, 0.4):
+            folder = download(name, value, folder=name)
+            assert Manifest.read(folder).missing(folder, value) == []
+    assert same(from_pretrained(NAME, 0.4), prune(network, 0.4))
+    with pytest.raises(ValueError, match=r"for a folder. Found 'v1', and the folder team/net"):
+        download(NAME, 0.2, revision="v1", folder=NAME)
+    (tmp_path / NAME / "prunnet" / "source.json").unlink()
+    with pytest.raises(ValueError, match=r"source\.json: download it again"):
+        download(NAME, 1.0, folder=NAME)
+
+
+def test_what_is_copied_is_what_the_manifest_lists(network: nn.Module, tmp_path: Path) -> None:
+    """Not what lies in the source since then, nor what was damaged there."""
+    source, folder = tmp_path / "source", tmp_path / "device"
+    save_pretrained(network, source)
+    download(source, 0.2, folder=folder)
+    expected = prune(network, 0.2)
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+        network.conv1[0].scores.mul_(2)
+    save_pretrained(network, source)
+    with pytest.raises(CheckpointError, match=r"device is a part of. Found another prunnet/band-0"):
+        upgrade(folder, 0.4)
+    assert not (folder / "prunnet" / "band-040.safetensors").exists()
+    assert same(from_pretrained(folder, 0.2), expected)
+    download(source, 0.2, folder=folder)  # as the error says
+    band = source / "prunnet" / "band-040.safetensors"
+    band.write_bytes(band.read_bytes()[::-1])
+    for copy in (folder, tmp_path / "new"):
+        with pytest.raises(CheckpointError, match=r"Found another prunnet/band-040.*a damaged one"):
+            download(source, 0.4, folder=copy)
+    assert same(from_pretrained(folder, 0.2), prune(network, 0.2))
