@@ -119,7 +119,7 @@ def _is_there(folder: Path, wanted: Path, capacity: float | None) -> bool:
 @contextmanager
 def _replacing_download(folder: Path) -> Iterator[Path]:
     """A folder for what takes the place of an earlier download, once it has arrived."""
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-new-", dir=folder.parent) as name:
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as name:  # on the same disk
         new = Path(name, folder.name)
         yield new
         for file in (folder / DENSE, folder / EVALUATION, *(folder / FOLDER).glob("*.safetensors")):

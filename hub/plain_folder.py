@@ -58,7 +58,8 @@ def save_plain(
 
     Raises:
         ValueError: If ``model`` is prunable, stock timm can't build it, ``capacity`` is not in
-            (0, 1], ``dtype`` is no floating-point type, or the folder holds something else.
+            (0, 1], ``dtype`` is no floating-point type, or the folder is none that
+            :func:`prunnet_pml.hub.save_pretrained` would replace.
         OSError: If the disk is full, say. What was there before is still there.
     """
     if is_prunable(model):

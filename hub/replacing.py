@@ -28,10 +28,12 @@ def replacing_folder(folder: Path, block: str = BLOCK) -> Iterator[Path]:
     between two renames leaves the old folder as ``.<name>-saving-...-before``, complete.
 
     Raises:
-        ValueError: If ``folder`` is a file, or holds something but no checkpoint of ours.
+        ValueError: If ``folder`` is a file, holds something but no checkpoint of ours, or is one
+            that can't be renamed: a mount point, the current directory or one around it.
     """
     folder = Path(os.path.abspath(folder))
     check_replaceable(folder, block)
+    _check_renamable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         prefix=f".{folder.name}-saving-", dir=folder.parent, ignore_cleanup_errors=True
@@ -55,7 +57,11 @@ def replacing_folder(folder: Path, block: str = BLOCK) -> Iterator[Path]:
 
 def check_replaceable(folder: Path, block: str) -> None:
     """Raises ValueError where something lies that is no checkpoint with this key."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+    if folder.is_symlink():
+        raise ValueError(
+            f"`folder` should be a folder itself. Found the link {folder}: give {folder.resolve()}."
+        )
+    if folder.exists() and not folder.is_dir():
         raise ValueError(f"`folder` should be a folder. Found {folder}, which is none.")
     if not folder.exists() or not any(folder.iterdir()):
         return
@@ -68,6 +74,27 @@ def check_replaceable(folder: Path, block: str) -> None:
             f"`folder` should be new, empty, or a checkpoint of the same kind to replace. "
             f"Found {folder} with other files in it."
         )
+
+
+def _check_renamable(folder: Path) -> None:
+    if os.path.ismount(folder):
+        what = "which is a mount point"
+    elif folder.exists() and _is_in(folder):
+        what = "in which this process runs"
+    else:
+        return
+    raise ValueError(
+        "`folder` should be one that another can take the place of. Found "
+        f"{folder}, {what}: give a folder inside of it."
+    )
+
+
+def _is_in(folder: Path) -> bool:
+    """Whether this process runs in a folder, or further inside."""
+    try:
+        return Path.cwd().is_relative_to(folder.resolve())
+    except FileNotFoundError:  # it runs in one that was deleted
+        return False
 
 
 def _bring_along(old: Path, new: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from checkpoints import save_small
 from networks import TinyEmbedder
 
 import prunnet_pml as prunnet
-from prunnet_pml.hub import Manifest, from_pretrained, save_pretrained
+from prunnet_pml.hub import Manifest, download, from_pretrained, save_pretrained
+from prunnet_pml.hub.manifest import is_same_checkpoint
 
 
 @pytest.fixture
@@ -120,8 +123,49 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         save_pretrained(model, tmp_path)
     with pytest.raises(ValueError, match="`folder` should be a folder"):
         save_pretrained(model, tmp_path / "thesis.tex")
+    with tempfile.TemporaryDirectory() as elsewhere:
+        link = tmp_path / "link"
+        link.symlink_to(elsewhere)
+        with pytest.raises(
+            ValueError, match=f"Found the link .*: give {Path(elsewhere).resolve()}"
+        ):
+            save_pretrained(model, link)
+        link.unlink()
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
     save_pretrained(model, tmp_path / "a" / "new" / "one")
+
+
+@pytest.mark.parametrize("inside", [".", "prunnet"])
+def test_the_current_directory_is_not_renamed_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """The process would go on in a folder that is deleted."""
+    before, model = content(folder), prunnet.make_prunable(TinyEmbedder())
+    monkeypatch.chdir(folder / inside)
+    for path in (folder, Path(os.path.relpath(folder))):
+        with pytest.raises(ValueError, match=r"in which this process runs: give a folder inside"):
+            save_pretrained(model, path)
+    assert content(folder) == before
+    assert [*folder.parent.iterdir()] == [folder]
+    save_pretrained(model, "inside")
+
+
+def test_a_mount_point_is_not_renamed_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "ismount", folder.samefile)
+    with pytest.raises(ValueError, match=r"which is a mount point: give a folder inside"):
+        save_small(folder)
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="needs a second file system")
+def test_a_download_stays_on_the_disk_of_its_folder(folder: Path, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other_disk:
+        link = tmp_path / "link"
+        link.symlink_to(other_disk)
+        download(folder, 0.2, folder=other_disk)
+        save_pretrained(prunnet.make_prunable(TinyEmbedder()), tmp_path / "other")
+        download(tmp_path / "other", 0.2, folder=link)
+        assert is_same_checkpoint(link, tmp_path / "other")
+        assert not Manifest.read(link).missing(link, 0.2)
 
 
 def test_a_network_that_can_not_be_saved_is_refused_first(tmp_path: Path) -> None:
