@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from prunnet_pml.hub.layout import unit_scores
+from prunnet_pml.hub.records import DTYPES
 from prunnet_pml.hub.unit_axes import KeptEntries, unit_axes
 from prunnet_pml.layers import SCORES, ScoredLayer
 from prunnet_pml.norms import CAPACITIES, STATISTICS, CapacityNorm
@@ -47,12 +48,13 @@ def dissect(model: nn.Module) -> Anatomy:
     """Takes a prunable network apart.
 
     Raises:
-        ValueError: If it shares a tensor between two names, its norms own the statistics of
+        ValueError: If it shares a tensor between two names, its state dict holds something that
+            is no tensor or of a type that the format has not, its norms own the statistics of
             different capacities, units lie in other numbers than floating-point ones, or a weight,
             a score or a statistic is not finite.
     """
+    _check(model)
     plain = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-    _check(model, plain)
     scores: dict[str, Tensor] = {}
     score_names: dict[str, str] = {}
     norms: dict[str, dict[float, Tensor]] = {}
@@ -88,14 +90,18 @@ def _groups(units: HiddenUnits | None) -> tuple[UnitGroup, ...]:
     return units.groups if units else ()
 
 
-def _check(model: nn.Module, plain: dict[str, Tensor]) -> None:
+def _check(model: nn.Module) -> None:
     names: dict[int, str] = {}
     for name, value in model.state_dict(keep_vars=True).items():
+        if not isinstance(value, Tensor) or value.dtype not in DTYPES.values():
+            found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(
+                f"`model` should hold tensors of {', '.join(DTYPES)}. Found {found} in `{name}`."
+            )
         if id(value) in names:
             raise ValueError(
                 f"`model` should own every tensor once. Found `{names[id(value)]}` as `{name}` too."
             )
-        names[id(value)] = name
-    for name, value in plain.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ValueError(f"`model` should hold finite numbers. Found others in `{name}`.")
+        names[id(value)] = name

@@ -49,11 +49,11 @@ def timm_config(
     """
     if not isinstance(getattr(model, "pretrained_cfg", None), Mapping):
         return {}
-    save_config_for_hf(model, str(file))
-    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    arguments = config.pop("model_args", {}).items()
-    config["model_args"] = {key: value for key, value in arguments if key not in _OURS}
     try:
+        save_config_for_hf(model, str(file))
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        arguments = config.pop("model_args", {}).items()
+        config["model_args"] = {key: value for key, value in arguments if key not in _OURS}
         with torch.device("meta"):
             network = _create(config)
         if kept is not None:

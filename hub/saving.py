@@ -129,7 +129,7 @@ def write_file(folder: Path, name: str, contents: Contents, space: str) -> FileR
     """Writes tensors as safetensors, with the space id and the file's own name beside them."""
     file = folder / name
     metadata = {"format": "pt", SPACE_ID: space, ROLE: name}
-    tensors = {key: value.contiguous() for key, value in contents.items()}
+    tensors = _apart(contents)
     try:
         with replacing(file) as temporary:  # safetensors' files are for their owner alone
             save_file(tensors, temporary, metadata)
@@ -137,6 +137,18 @@ def write_file(folder: Path, name: str, contents: Contents, space: str) -> FileR
     except SafetensorError as error:  # what it makes of the system's error
         raise OSError(f"{name} could not be written: {error}") from error
     return FileRecord(file.stat().st_size, sha256(file))
+
+
+def _apart(contents: Contents) -> Contents:
+    """The tensors, contiguous; those in the memory of another one, which is no file's, copied."""
+    found: Contents = {}
+    memory = set()
+    for name, value in contents.items():
+        value = value.contiguous()
+        address = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if address in memory else value
+        memory.add(address)
+    return found
 
 
 def write_config(config: dict[str, Any], file: Path) -> None:

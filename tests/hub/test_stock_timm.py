@@ -104,6 +104,17 @@ def test_a_timm_network_that_was_rebuilt_by_hand_is_saved_with_a_warning(tmp_pat
         from_pretrained(tmp_path / "saved", 0.2)
 
 
+def test_a_network_of_features_is_saved_with_a_warning(tmp_path: Path) -> None:
+    """timm has nothing to write down of it, as it has no classes."""
+    model = timm.create_model("prunnet_test_resnet", features_only=True)
+    with pytest.warns(UserWarning, match=r"timm does not rebuild .*num_classes.* model=\.\.\."):
+        save_pretrained(model, tmp_path / "saved")
+    plain = timm.create_model("test_resnet", features_only=True)
+    loaded = from_pretrained(tmp_path / "saved", 0.2, model=plain)
+    expected = prunnet.prune(model, 0.2).state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in loaded.state_dict().items())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "hand-written"])
 def test_every_kind_of_network_comes_back(name: str, tmp_path: Path) -> None:
