@@ -40,15 +40,15 @@ def load_config(name_or_path: str | Path, options: Iterable[str] = ()) -> Config
     Args:
         name_or_path: A name among :func:`bundled_configs`, or the path of a config of your own.
         options: What to change, as of OpenMMLab's ``--cfg-options``: ``"train_cfg.max_epochs=2"``.
-            ``data_root`` moves every data set that lies there.
+            ``data_root`` moves every data set that lies there, or in a folder of it.
 
     Returns:
         mmengine's config.
 
     Raises:
         ValueError: If there is neither a config of that name nor a file (the nearest names are
-            named), the file is no config of a model, or an option is not ``key=value`` of a known
-            key.
+            named), the file is no config of a model, an option is not ``key=value`` of a known
+            key, or ``data_root`` is changed where no data set lies.
 
     Example:
         >>> config = load_config("glyphs_resnet10", ["optim_wrapper.optimizer.lr=0.005"])
@@ -80,18 +80,31 @@ def load_config(name_or_path: str | Path, options: Iterable[str] = ()) -> Config
         config.merge_from_dict(_parsed(options, config))
     except (AssertionError, AttributeError, KeyError, TypeError) as error:  # mmengine's
         raise ValueError(f"`cfg-options` should fit the config. Found: {error}") from error
-    if config.get("data_root") != data_root:
-        _move_data(config, data_root, str(config.data_root))
+    if (new := config.get("data_root")) != data_root:
+        if not _move_data(config, str(data_root).rstrip("/"), str(new)):
+            raise ValueError(
+                "`cfg-options` should change the `root` of each data set, as `data_root` moves "
+                f"those that lie there. Found none in {str(data_root)!r}."
+            )
     return config
 
 
-def _move_data(config: Any, old: str, new: str) -> None:  # noqa: ANN401 (mmengine is untyped)
-    """Moves the data sets: they read ``data_root`` when the file was, before it was changed."""
-    for key, value in config.items():
-        if key == "root" and value == old:
-            config[key] = new
-        elif isinstance(value, dict):
-            _move_data(value, old, new)
+def _move_data(config: Any, old: str, new: str) -> int:  # noqa: ANN401 (mmengine is untyped)
+    """Moves the data sets: they read ``data_root`` when the file was, before it was changed.
+
+    Returns:
+        How many.
+    """
+    if isinstance(config, list | tuple):
+        return sum(_move_data(value, old, new) for value in config)
+    if not hasattr(config, "items"):
+        return 0
+    moved = sum(_move_data(value, old, new) for value in config.values())
+    root = config.get("root")
+    if isinstance(root, str) and (root == old or root.startswith(f"{old}/")):
+        config["root"] = new + root.removeprefix(old)
+        moved += 1
+    return moved
 
 
 def _parsed(options: Iterable[str], config: Config) -> dict[str, Any]:

@@ -39,6 +39,32 @@ def test_a_config_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
     assert load_config(str(path), ["model.depth=18"]).model.depth == 18
 
 
+DATA = """
+data_root = "data/"
+model = {"type": "Mine"}
+train_dataloader = {"dataset": {"type": "ConcatDataset", "datasets": [
+    {"type": "InShop", "root": data_root + "shop"}, {"type": "VeRi776", "root": data_root},
+]}}
+val_dataloader = {"dataset": {"type": "InShop", "root": "database"}}
+"""
+
+
+def test_data_root_moves_what_lies_there(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(DATA)
+    config = load_config(path, ["data_root=/new"])
+    roots = [data.root for data in config.train_dataloader.dataset.datasets]
+    assert roots == ["/new/shop", "/new/"]
+    assert config.val_dataloader.dataset.root == "database"
+
+
+def test_a_data_root_where_no_data_lie_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(DATA.replace('"root": data_root', '"root": "elsewhere"'))
+    with pytest.raises(ValueError, match=r"`root` of each data set.* Found none in 'data/'"):
+        load_config(path, ["data_root=/new"])
+
+
 def test_options_are_parsed_as_those_of_openmmlab() -> None:
     config = load_config(
         "glyphs_resnet10",
