@@ -62,8 +62,8 @@ def save_pretrained(
 
     Raises:
         ValueError: If an argument is out of its range, ``model`` is not prunable, holds numbers
-            that are not finite (at the precision chosen), ``folder`` holds something else, or is
-            a mount point, or the current directory or around it.
+            that are not finite (at the precision chosen) or are none of the format, ``folder``
+            holds something else, or is a mount point, or the current directory or around it.
         OSError: If the disk is full, say. What was there before is still there.
     """
     if precision not in PRECISIONS:

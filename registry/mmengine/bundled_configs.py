@@ -80,12 +80,12 @@ def load_config(name_or_path: str | Path, options: Iterable[str] = ()) -> Config
         config.merge_from_dict(_parsed(options, config))
     except (AssertionError, AttributeError, KeyError, TypeError) as error:  # mmengine's
         raise ValueError(f"`cfg-options` should fit the config. Found: {error}") from error
-    if (new := config.get("data_root")) != data_root:
-        if not _move_data(config, str(data_root).rstrip("/"), str(new)):
-            raise ValueError(
-                "`cfg-options` should change the `root` of each data set, as `data_root` moves "
-                f"those that lie there. Found none in {str(data_root)!r}."
-            )
+    new = config.get("data_root")
+    if new != data_root and not _move_data(config, str(data_root).rstrip("/"), str(new)):
+        raise ValueError(
+            "`cfg-options` should change the `root` of each data set, as `data_root` moves those "
+            f"that lie there. Found none in {str(data_root)!r}."
+        )
     return config
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import checked, save_small, save_small_units
+from networks import TinyEmbedder
 
 import prunnet_pml as prunnet
 from prunnet_pml.hub import Manifest, from_pretrained, save_pretrained
@@ -47,6 +48,22 @@ def test_the_reader_reads_what_was_saved(
         found = reader["read_capacity"](tmp_path, capacity)
         assert list(found) == list(expected)
         for name, value in found.items():
+            np.testing.assert_array_equal(value, expected[name].numpy())
+
+
+def test_the_reader_finds_bands_of_any_capacity(reader: dict[str, Any], tmp_path: Path) -> None:
+    """And buffers of any type that numpy has."""
+
+    def network() -> torch.nn.Module:
+        model = TinyEmbedder()
+        model.register_buffer("seen", torch.tensor([True, False]))
+        return model
+
+    capacities = (0.0001234, 0.12, 0.125, 0.5)
+    save_pretrained(prunnet.make_prunable(network(), capacities), tmp_path, precision="float16")
+    for capacity in (*capacities, 1.0):
+        expected = from_pretrained(tmp_path, capacity, model=network()).state_dict()
+        for name, value in reader["read_capacity"](tmp_path, capacity).items():
             np.testing.assert_array_equal(value, expected[name].numpy())
 
 
