@@ -26,10 +26,32 @@ class CapacityCurveHook(Hook):
 
     Args:
         metric: One of the matrix's metrics; by default its first, R@1 where no protocol has others.
+
+    Raises:
+        ValueError: When training starts, if the validation will not have a metric that is asked
+            for, here or by a ``CompatibilityMetric``.
     """
 
     def __init__(self, metric: str | None = None) -> None:
         self.metric = metric
+
+    def before_train(self, runner: Any) -> None:  # noqa: ANN401
+        """Refuses metrics that the validation will not have, before the work.
+
+        Raises:
+            ValueError: If ``metric``, or one of a ``CompatibilityMetric``'s ``scalars``, is none.
+        """
+        if runner.val_loop is None:
+            return
+        for evaluator in _matrix_metrics(runner):
+            asked = {"metric": (self.metric,), "scalars": evaluator.scalars or ()}
+            for argument, names in asked.items():
+                for name in names:
+                    if name not in (None, *evaluator.known):
+                        raise ValueError(
+                            f"`{argument}` should be among {', '.join(evaluator.known)}. "
+                            f"Found {name!r}."
+                        )
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:  # noqa: ANN401
         """Draws the matrix of the validation that has just ended.
@@ -40,11 +62,9 @@ class CapacityCurveHook(Hook):
         del metrics
         if not is_main_process():
             return
-        evaluators = runner.val_evaluator.metrics
-        matrices = [m.matrix for m in evaluators if isinstance(m, CompatibilityMetric)]
-        found = [matrix for matrix in matrices if matrix is not None]
+        found = [m.matrix for m in _matrix_metrics(runner) if m.matrix is not None]
         if not found:
-            names = [type(metric).__name__ for metric in evaluators]
+            names = [type(metric).__name__ for metric in runner.val_evaluator.metrics]
             raise ValueError(
                 f"`val_evaluator` should have a prunnet_pml.CompatibilityMetric. Found {names}."
             )
@@ -55,6 +75,10 @@ class CapacityCurveHook(Hook):
         }
         for name, figure in figures.items():
             runner.visualizer.add_image(name, _pixels(figure), step=runner.iter)
+
+
+def _matrix_metrics(runner: Any) -> list[CompatibilityMetric]:  # noqa: ANN401
+    return [m for m in runner.val_evaluator.metrics if isinstance(m, CompatibilityMetric)]
 
 
 def _pixels(figure: Figure) -> NDArray[np.uint8]:

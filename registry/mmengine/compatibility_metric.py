@@ -7,16 +7,18 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
+from prunnet_pml.evaluation import METRICS as OF_LABELS
 from prunnet_pml.evaluation import CompatibilityMatrix
 from prunnet_pml.record_names import cell_name
 from prunnet_pml.registry.mmengine.registries import METRICS
 
-_OF_LABELS = ("recall_at_1", "mean_average_precision_at_r")
+_SCALARS_OF_LABELS = ("recall_at_1", "mean_average_precision_at_r")
 
 
 @METRICS.register_module()
@@ -38,14 +40,28 @@ class CompatibilityMetric(BaseMetric):
 
     Attributes:
         matrix: The last validation's, on the main process.
+
+    Raises:
+        ValueError: If ``scalars`` is one text.
     """
 
     default_prefix = "compatibility"
 
     def __init__(self, scalars: Sequence[str] | None = None, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
+        if isinstance(scalars, str):
+            raise ValueError(f"`scalars` should be a list of metrics. Found {scalars!r}.")
         self.scalars = None if scalars is None else tuple(scalars)
         self.matrix: CompatibilityMatrix | None = None
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The metrics that there will be, by the data set that mmengine has told of."""
+        protocol = (self.dataset_meta or {}).get("protocol")
+        if protocol is None:
+            return tuple(OF_LABELS)
+        size = protocol.ground_truth.gallery_size
+        return tuple(protocol.measure(0, np.arange(min(protocol.depth or size, size))))
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
         """Keeps a batch's embeddings."""
@@ -73,7 +89,7 @@ class CompatibilityMetric(BaseMetric):
             matrix = CompatibilityMatrix.from_protocol(protocol, query, gallery)
         trained = tuple(capacity for capacity in capacities if capacity < 1)
         self.matrix = matrix = replace(matrix, trained_capacities=trained)
-        scalars = self.scalars or (_OF_LABELS if protocol is None else tuple(matrix.values))
+        scalars = self.scalars or (_SCALARS_OF_LABELS if protocol is None else tuple(matrix.values))
         print_log("\n" + matrix.to_markdown(scalars[0]), logger="current")
         return {
             cell_name(metric, query, gallery): matrix.value(metric, query, gallery)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.registry import HOOKS
+from mmengine.registry import HOOKS, METRICS
 from mmengine.runner import Runner, set_random_seed
 from mmengine_runs import config, forget_runs, state, train
 
@@ -242,6 +242,25 @@ def test_curve_and_matrix_are_drawn_and_logged_at_each_validation(tmp_path: Path
     [log] = tmp_path.rglob("*.log")
     [metric] = runner.val_evaluator.metrics
     assert log.read_text().count(metric.matrix.to_markdown("recall_at_1")) >= 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("custom_hooks.0.metric", "nope"), ("val_evaluator.scalars", ["nope"])]
+)
+def test_a_metric_that_there_is_not_is_refused_before_the_first_step(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    found = config(tmp_path, custom_hooks=[{"type": "prunnet_pml.CapacityCurveHook"}])
+    found.merge_from_dict({key: value})
+    runner = Runner.from_cfg(found)
+    with pytest.raises(ValueError, match=r"should be among recall_at_1, .*Found 'nope'"):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_one_metric_is_no_list_of_letters() -> None:
+    with pytest.raises(ValueError, match=r"`scalars` should be a list .* Found 'recall_at_1'"):
+        METRICS.build({"type": "prunnet_pml.CompatibilityMetric", "scalars": "recall_at_1"})
 
 
 def test_the_runner_keeps_pretrained_weights(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_an_unknown_metric_names_those_of_the_protocol(tmp_path: Path) -> None:
         Runner.from_cfg(small("in_shop_resnet18", tmp_path, **changes)).val()
 
 
+def test_a_metric_of_another_protocol_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    changes = {"custom_hooks": [{"type": "prunnet_pml.CapacityCurveHook", "metric": "recall_at_2"}]}
+    runner = Runner.from_cfg(small("in_shop_resnet18", tmp_path, **changes))
+    with pytest.raises(ValueError, match=r"recall_at_1, .*Found 'recall_at_2'"):
+        runner.train()
+    assert runner.iter == 0
+
+
 def test_the_curve_is_drawn_of_a_protocols_first_metric(tmp_path: Path) -> None:
     changes = {
         "custom_hooks": [{"type": "prunnet_pml.CapacityCurveHook"}],
