@@ -57,6 +57,7 @@ def export(
         source,
         revision,
         capacity,
+        precision="float32",  # which is what it writes
         macs=macs,
         params=params,
         bytes=bytes_,

@@ -46,8 +46,8 @@ Bytes = Annotated[
     float | None,
     _limit(
         "--bytes",
-        "Instead: at most so many bytes of weights. Of granularity weight: as the Hub stores them; "
-        "the file written here holds zeros in full.",
+        "Instead: at most so many bytes of weights, as precise as they are written. Of granularity "
+        "weight: as the Hub stores them; the file written here holds zeros in full.",
     ),
 ]
 LatencyMs = Annotated[
@@ -76,6 +76,8 @@ def load_subnetwork(
     source: str,
     revision: str | None,
     capacity: float | None,
+    *,
+    precision: str | None = None,
     **limits: float | None,
 ) -> Subnetwork:
     """Loads a capacity, or the largest one within limits.
@@ -84,12 +86,13 @@ def load_subnetwork(
         source: As in ``from_pretrained``.
         revision: As in ``from_pretrained``.
         capacity: In (0, 1].
+        precision: Of the parameters whose bytes count; by default the checkpoint's.
         limits: Of ``capacity_for``; those that are None do not count.
 
     Raises:
         ValueError: If not either a capacity or limits are given, or no subnetwork is within them.
     """
-    from prunnet_pml import capacity_for, kept_units, prune
+    from prunnet_pml import kept_units, prune
     from prunnet_pml.hub import describe, from_pretrained
     from prunnet_pml.interpolation_warning import InterpolationWarning
 
@@ -106,11 +109,34 @@ def load_subnetwork(
         else:
             model = from_pretrained(source, revision=revision)
             if capacity is None:
-                capacity = capacity_for(model, **given)  # type: ignore[arg-type]
+                capacity = _largest_within(given, model, precision or manifest.precision)
             kept = kept_units(model, capacity) if manifest.units else None
             network = prune(model, capacity)
     _warn_of_norms(manifest, capacity)
     return Subnetwork(network, capacity, manifest, kept)
+
+
+def _largest_within(limits: dict[str, float], model: nn.Module, precision: str) -> float:
+    """``capacity_for``; the parameters whose bytes count are of a precision."""
+    import copy
+
+    import torch
+
+    from prunnet_pml import capacity_for, score_parameters
+
+    stored = copy.deepcopy(model)
+    scores = {id(parameter) for parameter in score_parameters(stored)}
+    for parameter in stored.parameters():
+        if id(parameter) not in scores:  # which rank as they are
+            parameter.data = parameter.data.to(getattr(torch, precision))
+    of_tensors = {name: limit for name, limit in limits.items() if name in ("params", "bytes")}
+    of_forwards = {name: limit for name, limit in limits.items() if name not in of_tensors}
+    found = [
+        capacity_for(network, **some)  # type: ignore[arg-type]
+        for network, some in ((stored, of_tensors), (model, of_forwards))
+        if some
+    ]
+    return min(found)
 
 
 def _warn_of_norms(manifest: Manifest, capacity: float) -> None:

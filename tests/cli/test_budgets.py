@@ -75,7 +75,27 @@ def test_weights_are_pruned_to_bytes_for_stock_timm(
     assert (tmp_path / "student" / "model.safetensors").stat().st_size > 1e6
     for command in ("prune", "export"):  # which say so
         told = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "400"}).stdout
+        assert "as precise as they are written" in told
         assert "as the Hub stores them; the file written here holds zeros in full" in told
+
+
+@pytest.mark.filterwarnings("default::prunnet_pml.InterpolationWarning")
+def test_bytes_are_those_of_the_precision_that_is_written(
+    model: nn.Module, network: nn.Module, tmp_path: Path
+) -> None:
+    out = tmp_path / "student"
+    save_pretrained(model, tmp_path / "channels", precision="float16")
+    found = run("prune", tmp_path / "channels", "--bytes", "300k", "--macs", "1G", "--out", out)
+    size = sum(tensor.nbytes for tensor in load_file(out / "model.safetensors").values())
+    assert 290_000 < size <= 300_000
+    file = run("export", tmp_path / "channels", "--bytes", "300k", "--out", tmp_path / "a.onnx")
+    assert file["capacity"] < found["capacity"]  # of float32
+    save_pretrained(network, tmp_path / "weights", precision="float16")
+    found = run("prune", tmp_path / "weights", "--bytes", "300k", "--out", tmp_path / "zeros")
+    on_the_hub = save_pretrained(
+        network, tmp_path / "bands", capacities=[found["capacity"]], precision="float16"
+    )
+    assert 250_000 < on_the_hub.bytes_for(found["capacity"]) <= 300_000
 
 
 @pytest.mark.parametrize(
