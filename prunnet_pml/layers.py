@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from prunnet_pml.class_exchange import exchange_class, restore_class
+from prunnet_pml.fused_steps import watch
 from prunnet_pml.masks import mask, thresholds
 from prunnet_pml.space import Stamped
 
@@ -178,6 +179,7 @@ class ScoredLayer(Stamped):
         if not _equal(found_from, now):
             found = {}
             self._thresholds[name] = (now, found)
+            watch(scores)
         if self.capacity not in found:
             wanted = sorted({*self.trained_capacities, self.capacity} - found.keys())
             found.update(zip(wanted, thresholds(scores, wanted, self.multiple), strict=True))
@@ -203,10 +205,14 @@ def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 
 
 def is_scorable(module: nn.Module) -> bool:
-    """Whether a module is a Conv2d or Linear, of any subclass, whose weight is a parameter."""
-    return isinstance(module, nn.Conv2d | nn.Linear) and isinstance(
-        module._parameters.get("weight"), nn.Parameter
-    )
+    """Whether a module is a Conv2d or Linear, of any subclass, with a parameter to rank.
+
+    The weight is none where it is computed (by weight_norm, say), and an integer once quantised.
+    """
+    if not isinstance(module, nn.Conv2d | nn.Linear):
+        return False
+    weight = module._parameters.get("weight")
+    return isinstance(weight, nn.Parameter) and weight.is_floating_point()
 
 
 def add_scores(

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from prunnet_pml.checkpoint import Prunable
 from prunnet_pml.class_exchange import Exchanged, exchange_class
@@ -15,7 +16,8 @@ from prunnet_pml.given_network import check_network, unwrapped
 from prunnet_pml.initial_scores import InitialScores, score_function
 from prunnet_pml.layers import ScoredLayer, add_scores
 from prunnet_pml.masks import check_capacities, check_capacity
-from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics
+from prunnet_pml.norms import CapacityNorm, add_sets, owns_statistics, warn_of_single_sets
+from prunnet_pml.plain import make_plain
 from prunnet_pml.selection import layers_to_score
 from prunnet_pml.space import check_space_id, new_space_id, stamp
 from prunnet_pml.units.groups import HiddenUnits
@@ -91,32 +93,33 @@ def make_prunable(
             then as it was.
     """
     trained = check_capacities(capacities)
-    if is_prunable(model):
-        network = type(model).__name__.removeprefix(Prunable.__name__)
-        raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
-    if unwrapped(model) is not model:  # whose reducer, or graph, would know of no scores
-        raise ValueError(
-            f"`model` should be made prunable before it is wrapped. Found a {type(model).__name__}."
-        )
+    _check_plain(model)
     space = new_space_id() if space_id is None else check_space_id(space_id)
     score = score_function(initial_scores, generator)
     layers = layers_to_score(model, filter_fn, score_depthwise or granularity == "channel")
     if granularity == "weight":
         _refuse("granularity 'weight'", round_to=round_to, example_input=example_input, units=units)
-        for layer in layers:
-            add_scores(layer, score, trained, score_bias)
     elif granularity == "channel":
         _refuse("granularity 'channel'", score_bias=score_bias or None)
         if units is None:
             units = search_units(model, layers, round_to, example_input)
         else:
             _refuse("`units`", filter_fn=filter_fn, round_to=round_to, example_input=example_input)
-        score_units(model, units, score, trained)
     else:
         raise ValueError(f"`granularity` should be 'weight' or 'channel'. Found {granularity!r}.")
-    for module in model.modules():
-        if owns_statistics(module):
-            add_sets(module, trained)
+    try:
+        if units is not None:
+            score_units(model, units, score, trained)
+        else:
+            for layer in layers:
+                add_scores(layer, score, trained, score_bias)
+        for module in model.modules():
+            if owns_statistics(module):
+                add_sets(module, trained)
+    except BaseException:  # an interrupt, too, leaves the network as it was
+        make_plain(model)
+        raise
+    warn_of_single_sets(model)
     if not isinstance(model, Exchanged):  # a single layer or norm is one already
         exchange_class(model, Prunable)
     stamp(model, space)
@@ -237,6 +240,22 @@ def reset_scores(
             for name, scores in layer.scored().items():
                 scores.copy_(layer.first_scores(name, score))
             layer.find_masks()
+
+
+def _check_plain(model: nn.Module) -> None:
+    """Raises ValueError if a network is prunable already, or not one to exchange the class of."""
+    if is_prunable(model):
+        network = type(model).__name__.removeprefix(Prunable.__name__)
+        raise ValueError(f"`model` should be a plain network. Found {network}, prunable already.")
+    if unwrapped(model) is not model:  # whose reducer, or graph, would know of no scores
+        raise ValueError(
+            f"`model` should be made prunable before it is wrapped. Found a {type(model).__name__}."
+        )
+    if isinstance(model, GraphModule):  # every copy of one has another class
+        raise ValueError(
+            "`model` should be a module around the GraphModule of torch.fx: nn.Sequential(model), "
+            "say. Found the GraphModule itself."
+        )
 
 
 def _refuse(beside: str, **arguments: object) -> None:

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from prunnet_pml.class_exchange import Exchanged, exchange_class, restore_class
 from prunnet_pml.space import roots
+from prunnet_pml.user_warning import warn_user
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 CAPACITIES = "norm_capacities"
@@ -167,8 +168,22 @@ def owns_statistics(module: nn.Module) -> bool:
     return isinstance(module, _NormBase) and module._buffers.get("running_mean") is not None
 
 
+def warn_of_single_sets(model: nn.Module) -> None:
+    """Warns of norms with running statistics that are no batch norms of torch: they get no sets."""
+    for name, module in model.named_modules():
+        if not isinstance(module, _NormBase) and module._buffers.get("running_var") is not None:
+            warn_user(
+                f"`{name}`, a {type(module).__name__}, has one set of running statistics for all "
+                "capacities, and a subnetwork read with the dense network's collapses. Freeze a "
+                "batch norm by eval() and requires_grad_(False) (timm's `freeze` replaces it)."
+            )
+            return
+
+
 def check_norms(model: nn.Module) -> None:
     """Refuses a prunable network whose norms were replaced by others, without sets of statistics.
+
+    Warns where those are no batch norms of torch: there they may have stood before.
 
     Raises:
         ValueError: If there is such a norm.
@@ -181,6 +196,7 @@ def check_norms(model: nn.Module) -> None:
                     f"`{name}`, a {type(module).__name__} that came after make_prunable: add norms,"
                     " or convert them (to SyncBatchNorm, say), before."
                 )
+        warn_of_single_sets(root)
 
 
 def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:
@@ -188,6 +204,8 @@ def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:
     owner = exchange_class(norm, CapacityNorm)
     owner.capacity = 1.0
     owner.trained_capacities = capacities
+    if owner._buffers.get("num_batches_tracked") is None:  # as torch fills it in when it loads
+        owner._buffers["num_batches_tracked"] = torch.tensor(0)
     for name in STATISTICS:
         dense = owner._buffers[name]
         sets = dense.repeat(len(capacities), *[1] * dense.dim())

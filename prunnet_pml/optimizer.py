@@ -22,6 +22,9 @@ from prunnet_pml.passes import new_pass
 from prunnet_pml.trainable import check_trainable
 from prunnet_pml.user_warning import warn_user
 
+_SHARED = ("defaults", "state", "param_groups")
+"""What is the wrapped optimizer's own."""
+
 
 class ConflictAwareOptimizer(torch.optim.Optimizer):
     """Collects one gradient per capacity, integrates them, and steps the optimizer that it wraps.
@@ -88,6 +91,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             )
         check_trainable(model, optimizer)
         super().__init__(optimizer.param_groups, optimizer.defaults)
+        for name in _SHARED:
+            del self.__dict__[name]  # from here on those of the wrapped one
         self.optimizer = optimizer
         self.model = model
         if integration is None:
@@ -101,7 +106,6 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._rows = GradientRows()
         self._running = False  # inside capacities()
         self._ran: list[float] = []  # which capacities the last loop went through
-        self._share_state()
 
     def capacities(self) -> Iterator[float]:
         """Yields 1.0, then every trained capacity, with the network set to it.
@@ -187,7 +191,12 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._steps = own.get("steps", self._steps)
         self.skipped_steps = own.get("skipped_steps", self.skipped_steps)
         self._forget()
-        self._share_state()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        """The wrapped optimizer's groups and state, which its ``load_state_dict`` replaces."""
+        if name in _SHARED and "optimizer" in self.__dict__:
+            return getattr(self.optimizer, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what others hang on an optimizer: a scheduler's ``step``, and hooks."""
@@ -205,11 +214,6 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
     def _forget(self) -> None:
         self._rows.clear()
         self._ran = []
-
-    def _share_state(self) -> None:
-        self.state = self.optimizer.state
-        self.param_groups = self.optimizer.param_groups
-        self.defaults = self.optimizer.defaults
 
     def _forget_masks(self) -> None:
         """Some optimizers write ``parameter.data``, which no version counter sees."""

@@ -9,22 +9,23 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from prunnet_pml.network import first_scored_layer
+from prunnet_pml.network import first_scored_layer, scored_layers
 
 _NUMBERS = itertools.count()
 _RUNNING: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
-"""By the first scored layer, which every module around the network leads to."""
+"""By scored layer, so that any part of the network leads to it."""
 
 
 @contextmanager
 def new_pass(model: nn.Module) -> Iterator[None]:
     """What ``model`` embeds inside of the block is one pass."""
-    layer = first_scored_layer(model)
-    _RUNNING[layer] = next(_NUMBERS)
+    layers = scored_layers(model).values()
+    _RUNNING.update(dict.fromkeys(layers, next(_NUMBERS)))
     try:
         yield
     finally:
-        _RUNNING.pop(layer, None)
+        for layer in layers:
+            _RUNNING.pop(layer, None)
 
 
 def get_pass(model: nn.Module) -> int | None:

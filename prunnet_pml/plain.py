@@ -27,6 +27,7 @@ def make_plain(model: nn.Module) -> nn.Module:
     """
     remove_stamps(model)
     for module in model.modules():
+        forget_units(module)
         if isinstance(module, UnitLayer):
             remove_unit_scores(module)
         elif isinstance(module, ScoredLayer):
@@ -34,6 +35,5 @@ def make_plain(model: nn.Module) -> nn.Module:
         elif isinstance(module, CapacityNorm):
             remove_sets(module)
         elif isinstance(module, Prunable):
-            forget_units(module)
             restore_class(module)
     return model

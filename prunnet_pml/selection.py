@@ -39,7 +39,7 @@ def layers_to_score(
     of_kind = {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
     scorable = [name for name, module in of_kind.items() if is_scorable(module)]
     if not scorable:
-        whose = " whose weight is a parameter" if of_kind else ""
+        whose = " whose weight is a floating-point parameter" if of_kind else ""
         raise ValueError(
             f"`model` should have a Conv2d or Linear{whose}. Found none in {type(model).__name__}."
         )
@@ -64,8 +64,8 @@ def layers_to_score(
     if passed_over := [name for name in wanted if name not in layers]:
         warn_user(
             f"{len(passed_over)} of {len(wanted)} layers of `model` get no scores and stay whole, "
-            f"`{passed_over[0]}` for one: its weight is no parameter, but computed by weight_norm, "
-            "spectral_norm or torch.nn.utils.prune."
+            f"`{passed_over[0]}` for one: its weight is no floating-point parameter, but computed "
+            "(by weight_norm, spectral_norm or torch.nn.utils.prune) or quantised."
         )
     return [*layers.values()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 import timm
 import torch
+from channel_networks import ByHand
 from networks import TinyEmbedder, assert_equal_states, snapshot
 from pytorch_metric_learning.losses import ContrastiveLoss
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 import prunnet_pml as prunnet
+from prunnet_pml import network
 from prunnet_pml.integration import Gradients, Integrator
 
 BAD_CAPACITIES = [0, -1, 1.2, float("nan"), float("inf"), "half", None, True, [0.5]]
@@ -148,7 +151,7 @@ def test_layers_whose_weight_is_no_parameter(norm: Callable[[nn.Module], nn.Modu
     with unchanged(plain), pytest.raises(ValueError) as caught:
         prunnet.make_prunable(plain)
     assert str(caught.value) == (
-        "`model` should have a Conv2d or Linear whose weight is a parameter. "
+        "`model` should have a Conv2d or Linear whose weight is a floating-point parameter. "
         "Found none in Sequential."
     )
     plain.append(nn.Linear(4, 4))
@@ -156,7 +159,8 @@ def test_layers_whose_weight_is_no_parameter(norm: Callable[[nn.Module], nn.Modu
         model = prunnet.make_prunable(plain)
     assert str(warned[0].message) == (
         "1 of 2 layers of `model` get no scores and stay whole, `1` for one: its weight is no "
-        "parameter, but computed by weight_norm, spectral_norm or torch.nn.utils.prune."
+        "floating-point parameter, but computed (by weight_norm, spectral_norm or "
+        "torch.nn.utils.prune) or quantised."
     )
     assert warned[0].filename == __file__
     assert list(prunnet.scored_layers(model)) == ["2"]
@@ -166,6 +170,60 @@ def test_layers_whose_weight_is_no_parameter(norm: Callable[[nn.Module], nn.Modu
             nn.Sequential(norm(nn.Linear(4, 4)), nn.Linear(4, 4)),
             filter_fn=lambda _, name: name == "1",
         )
+
+
+@pytest.mark.parametrize("granularity", ["weight", "channel"])
+@pytest.mark.parametrize("broken", ["scores", "sets"])
+def test_a_network_that_could_not_be_made_is_as_it_was(
+    broken: str, granularity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half_way(function: Callable) -> Callable:
+        calls = iter([function])
+
+        def fails_the_second_time(*arguments: object) -> object:
+            for first in calls:
+                return first(*arguments)
+            raise KeyboardInterrupt
+
+        return fails_the_second_time
+
+    plain = ByHand()
+    arguments = {"granularity": granularity, "generator": torch.Generator()}
+    if granularity == "channel":
+        arguments["example_input"] = torch.randn(1, 3, 32, 32)
+    with monkeypatch.context() as patch:
+        if broken == "sets":
+            patch.setattr(network, "add_sets", half_way(network.add_sets))
+        else:
+            uniform = half_way(torch.nn.init.uniform_)
+            patch.setattr(network, "score_function", lambda *_: lambda weight: uniform(weight * 1))
+        with unchanged(plain), pytest.raises(KeyboardInterrupt):
+            prunnet.make_prunable(plain, initial_scores="uniform", **arguments)
+    assert not network.is_prunable(plain)
+    prunnet.make_prunable(plain, initial_scores="uniform", **arguments)
+
+
+def test_a_traced_network_is_taken_inside_of_a_module() -> None:
+    traced = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)))
+    with unchanged(traced), pytest.raises(ValueError) as caught:
+        prunnet.make_prunable(traced)
+    assert str(caught.value) == (
+        "`model` should be a module around the GraphModule of torch.fx: nn.Sequential(model), say. "
+        "Found the GraphModule itself."
+    )
+    model = prunnet.make_prunable(nn.Sequential(traced))
+    images = torch.randn(3, 4)
+    student = prunnet.prune(copy.deepcopy(model), 0.4)
+    with prunnet.capacity(model, 0.4):
+        assert torch.equal(student(images), model(images))
+
+
+def test_quantised_layers_stay_whole() -> None:
+    plain = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    plain[0].weight = nn.Parameter(torch.ones(4, 4, dtype=torch.int8), requires_grad=False)
+    with pytest.warns(UserWarning, match="`0` for one: its weight is no floating-point parameter"):
+        model = prunnet.make_prunable(plain)
+    assert list(prunnet.scored_layers(model)) == ["1"]
 
 
 def test_a_network_that_is_all_head() -> None:

@@ -85,6 +85,21 @@ def test_the_weight_read_follows_the_scores() -> None:
     assert torch.equal(layer.weight.detach() != 0, expected)
 
 
+@pytest.mark.parametrize("inner", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
+def test_a_fused_step_moves_masks_too(inner: type[torch.optim.Optimizer]) -> None:
+    """In a loop of one's own; the kernels raise no version counter."""
+    layer = scored(nn.Linear(20, 10))
+    layer.set_capacity(0.2)
+    optimizer = inner(layer.parameters(), lr=0.5, fused=True)
+    for _ in range(3):
+        before = layer.weight.detach() != 0
+        (layer.weight * torch.randn(10, 20)).sum().backward()
+        optimizer.step()
+        expected = mask(layer.scores, thresholds(layer.scores, [0.2])[0]).bool()
+        assert not torch.equal(before, expected)
+        assert torch.equal(layer.weight.detach() != 0, expected)
+
+
 def test_the_dense_weight_is_the_parameter_itself() -> None:
     layer = scored(nn.Linear(4, 3))
     with torch.no_grad():

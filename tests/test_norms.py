@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 
 import pytest
+import timm.utils
 import torch
 from networks import SETS, TinyEmbedder, assert_equal_states, batch_norms, snapshot
 from torch import Tensor, nn
@@ -407,3 +408,28 @@ def test_calibrating_on_images_with_nan_is_an_error_that_changes_nothing(
     with pytest.raises(ValueError, match=r"`loader` should yield finite images\. Found NaN"):
         prunnet.calibrate(trained, broken)
     assert_equal_states(trained, before)  # to the bit
+
+
+def test_a_norm_without_a_count_of_batches_gets_one() -> None:
+    plain = TinyEmbedder()
+    for norm in batch_norms(plain).values():
+        norm.num_batches_tracked = None
+    model = prunnet.make_prunable(plain)
+    with prunnet.capacity(model, 0.4):
+        model(loader()[0])
+    for norm in batch_norms(prunnet.prune(model, 0.4)).values():
+        assert norm.num_batches_tracked == 1
+
+
+def test_norms_that_were_frozen_into_others_are_warned_of() -> None:
+    """timm's ``freeze`` replaces batch norms: one set of statistics is left for all capacities."""
+    plain = TinyEmbedder()
+    timm.utils.freeze(plain, "bn1")
+    with pytest.warns(UserWarning, match="`bn1`, a FrozenBatchNorm2d, has one set of running"):
+        prunnet.make_prunable(plain)
+    model = prunnet.make_prunable(TinyEmbedder())
+    timm.utils.freeze(model, "bn1")
+    with pytest.warns(UserWarning, match="`bn1`, a FrozenBatchNorm2d, has one set of running"):
+        prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)
+    with pytest.warns(UserWarning, match="`bn1`, a FrozenBatchNorm2d, has one set of running"):
+        prunnet.calibrate(model, loader())

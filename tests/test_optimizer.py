@@ -384,6 +384,25 @@ def test_depthwise_filters_whose_weight_is_parametrized_are_not_integrated() -> 
     assert optimizer.integration.per_filter is True
 
 
+def test_groups_and_state_are_the_wrapped_one_s_after_it_was_resumed(task: Task) -> None:
+    optimizer = task.optimizer(torch.optim.Adam)
+    inner = optimizer.optimizer
+    [images] = batches(1)
+    task.loop(optimizer, images)
+    optimizer.step()
+    inner.load_state_dict(inner.state_dict())  # which replaces both
+    for twin in (optimizer, copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        for name in ("state", "param_groups", "defaults"):
+            assert getattr(twin, name) is getattr(twin.optimizer, name)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.1)
+    task.loop(optimizer, images)
+    optimizer.step()
+    schedule.step()
+    assert inner.param_groups[0]["lr"] == pytest.approx(0.01)
+    with pytest.raises(AttributeError, match="no attribute 'groups'"):
+        getattr(optimizer, "groups")  # noqa: B009
+
+
 def test_any_function_of_a_matrix_integrates(task: Task) -> None:
     shapes = []
 
@@ -631,3 +650,14 @@ def test_a_capacity_whose_network_got_no_gradient_is_told(task: Task) -> None:
             embeddings = task.model(images)
             embeddings = embeddings.detach() if capacity == 0.4 else embeddings
             (embeddings @ task.classes).square().sum().backward()
+
+
+def test_an_aggregator_takes_layers_of_several_types() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8).bfloat16())
+    model = prunnet.make_prunable(network)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = ConflictAwareOptimizer(sgd, model, lambda matrix: matrix.mean(0))
+    for _ in optimizer.capacities():
+        model[1](model[0](torch.randn(3, 4)).bfloat16()).sum().backward()
+    assert model[1]._parameters["weight"].grad.dtype == torch.bfloat16
+    optimizer.step()

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from prunnet_pml.given_network import as_input
+
 
 def count_macs(network: nn.Module, input_size: Sequence[int]) -> int:
     """Multiply-accumulate operations for one image.
@@ -22,7 +24,7 @@ def count_macs(network: nn.Module, input_size: Sequence[int]) -> int:
     """
     shapes = copy.deepcopy(network).to("meta").eval()
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        shapes(torch.empty(1, *input_size))
+        shapes(as_input(torch.empty(1, *input_size), shapes))
     return int(counter.get_total_flops()) // 2
 
 

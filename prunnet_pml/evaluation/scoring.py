@@ -38,7 +38,9 @@ def score_embeddings(
         for j, gallery_embeddings in enumerate(gallery.values()):
             # In a leave-one-out FaissKNN searches k + 1 and takes query i's result i away, wherever
             # it stands: between two networks it need not be the first.
-            _, results = search(query_embeddings, k, gallery_embeddings, leave_one_out)  # [q, k]
+            # faiss reads memory in order, which that of a slice is not.
+            pair = query_embeddings.contiguous(), k, gallery_embeddings.contiguous()
+            _, results = search(*pair, leave_one_out)  # [q, k]
             accuracy = CompatibilityCalculator(results).calculate(
                 query_labels, gallery_labels, leave_one_out
             )

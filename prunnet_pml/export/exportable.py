@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunnet_pml.given_network import check_embeddings
+from prunnet_pml.given_network import check_embeddings, unwrapped
 from prunnet_pml.input_size import input_size_for
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import is_prunable
@@ -71,7 +71,7 @@ def exportable(
         space_id = own
         network = prune(model, check_capacity(capacity))
     else:
-        network = copy.deepcopy(model).eval()
+        network = copy.deepcopy(unwrapped(model)).eval()
     metadata: dict[str, Any] = {}
     if space_id is not None:
         metadata[SPACE_ID] = check_space_id(space_id)

@@ -56,7 +56,8 @@ def export_onnx(
     Raises:
         ImportError: If ``onnx``, ``onnxscript`` or, to check, ``onnxruntime`` is not installed.
         ValueError: If an argument is out of its range or missing, the network is too large for one
-            file or in bfloat16, or what it returns is no tensor [batch, dimension].
+            file or neither in float32 nor in float16, or what it returns is no tensor
+            [batch, dimension].
         RuntimeError: If the file computes something else than the network.
     """
     _check_installed(check)
@@ -66,9 +67,10 @@ def export_onnx(
     if type(opset) is not int or opset < OPSET:
         raise ValueError(f"`opset` should be an integer from {OPSET} on. Found {opset!r}.")
     made_of = exportable(model, capacity, input_size, space_id)
-    if made_of.images.dtype == torch.bfloat16:  # ONNX Runtime has no kernels for it on a CPU
-        raise ValueError(
-            "`model` should be in float32 or float16. Found bfloat16: call model.float() first."
+    if (kind := made_of.images.dtype) not in (torch.float32, torch.float16):
+        raise ValueError(  # of others ONNX Runtime lacks kernels on a CPU
+            "`model` should be in float32 or float16. "
+            f"Found {str(kind).removeprefix('torch.')}: call model.float() first."
         )
     if (size := count_bytes(made_of.network)) > _LARGEST:
         raise ValueError(

@@ -48,7 +48,10 @@ class Aggregator(Integrator):
                 f"Found {found}."
             )
         pieces = vector.split([gradient.numel() for gradient in dense])
-        return [piece.view(g.shape).clone() for piece, g in zip(pieces, dense, strict=True)]
+        return [
+            piece.view(g.shape).to(g.dtype, copy=True)
+            for piece, g in zip(pieces, dense, strict=True)
+        ]
 
 
 def as_integrator(integration: Integrator | Callable[[Tensor], Tensor]) -> Integrator:

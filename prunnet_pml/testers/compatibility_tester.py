@@ -163,4 +163,6 @@ class _WithCells:
         return [*self._calculator.get_curr_metrics(), *self._cells]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if name == "_calculator":  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._calculator, name)

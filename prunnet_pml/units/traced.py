@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunnet_pml.units.groups import Side
+from prunnet_pml.units.outputs import tensors_of
 
 Axis = tuple[str, Side]
 """A module's name and a side of it: ``"out"`` or ``"in"``."""
@@ -61,7 +62,9 @@ def trace(model: nn.Module, images: Tensor) -> list[Traced]:
     names.update((parameter, name) for name, parameter in twin.named_parameters())
     with warnings.catch_warnings(), torch.enable_grad():
         warnings.simplefilter("ignore")  # what it does with parameters outside of modules
-        graph = torch_pruning.DependencyGraph().build_dependency(twin, images, verbose=False)
+        graph = torch_pruning.DependencyGraph().build_dependency(
+            twin, images, output_transform=tensors_of, verbose=False
+        )
         groups = graph.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear])
         return [_traced(group, names) for group in groups]
 

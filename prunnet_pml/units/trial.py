@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunnet_pml.units.groups import UnitGroup
+from prunnet_pml.units.outputs import tensors_of
 from prunnet_pml.units.removal import remove_units
 
 _TOLERANCE = 1e-6
@@ -63,9 +64,7 @@ def _holds(network: nn.Module, groups: Iterable[UnitGroup], images: Tensor) -> b
 
 def _outputs(network: nn.Module, images: Tensor) -> Tensor:
     """What a network returns, as one vector."""
-    output = network(images)
-    tensors = output if isinstance(output, tuple | list) else [output]
-    return torch.cat([tensor.flatten() for tensor in tensors])
+    return torch.cat([tensor.flatten() for tensor in tensors_of(network(images))])
 
 
 @torch.no_grad()

@@ -217,3 +217,14 @@ def test_bad_budgets_are_named(arguments: dict[str, object], message: str) -> No
 def test_a_plain_network_has_no_capacities() -> None:
     with pytest.raises(ValueError, match="`model` should be a prunable network"):
         prunnet.capacity_for(ByHand(), params=1e6)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_network_of_any_precision_has_as_many_macs(kind: torch.dtype) -> None:
+    model = channel_model()
+    with torch.no_grad():
+        for scores in prunnet.score_parameters(model):
+            scores.copy_(torch.randperm(len(scores)))  # numbers that all types hold
+    budget = {"macs": 700_000, "input_size": SIZE}
+    expected = prunnet.capacity_for(model, **budget)
+    assert prunnet.capacity_for(model.to(kind), **budget) == expected

@@ -310,3 +310,13 @@ def test_rich_table_has_a_row_per_query_capacity(matrix: CompatibilityMatrix) ->
         ["100%", "20%"],
         ["45.0", "40.0"],
     ]
+
+
+def test_the_first_dimensions_of_embeddings_are_embeddings() -> None:
+    """A slice, which faiss does not take as it lies in memory."""
+    labels = torch.arange(12) % 3
+    whole = {1.0: embeddings(12, 1), 0.5: embeddings(12, 2)}
+    slices = {capacity: tensor[:, :3] for capacity, tensor in whole.items()}
+    copies = {capacity: tensor.clone() for capacity, tensor in slices.items()}
+    found, expected = (CompatibilityMatrix.from_embeddings(e, labels) for e in (slices, copies))
+    assert found.to_json() == expected.to_json()

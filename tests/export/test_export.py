@@ -231,6 +231,19 @@ def test_bfloat16_is_for_programs_alone(tmp_path: Path) -> None:
         export_onnx(network, tmp_path / "network.onnx", input_size=(3, 32, 32))
 
 
+def test_float64_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"in float32 or float16\. Found float64"):
+        export_onnx(ByHand().double(), tmp_path / "network.onnx", input_size=(3, 32, 32))
+
+
+def test_a_compiled_network_is_exported_as_what_it_was_compiled_from(tmp_path: Path) -> None:
+    network = ByHand().eval()
+    file = export_program(torch.compile(network), tmp_path / "a.pt2", input_size=(3, 32, 32))
+    images = torch.randn(3, 3, 32, 32)
+    (found,), _ = run_alone(file, [images])
+    torch.testing.assert_close(found, network(images), rtol=1e-4, atol=1e-5)
+
+
 def test_other_suffixes_and_networks_too_large_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

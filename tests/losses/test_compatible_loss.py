@@ -230,6 +230,24 @@ def test_the_batches_of_a_pass_are_met_in_their_order(model: nn.Module) -> None:
         optimizer.step()
 
 
+def test_a_loss_of_the_second_of_two_networks_meets_the_same_batches(model: nn.Module) -> None:
+    """A trunk and an embedder are trained as one, and the loss may be told of either."""
+    both = nn.ModuleList([model, prunnet.make_prunable(nn.Sequential(nn.Linear(4, 4)))])
+    views = [embeddings(1), embeddings(2)]
+    found = []
+    for part in both:
+        torch.manual_seed(0)
+        compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), part)
+        sgd = torch.optim.SGD([*both.parameters(), *compatible.parameters()], lr=0.0)
+        optimizer = prunnet.ConflictAwareOptimizer(sgd, both)
+        values = []
+        for capacity in optimizer.capacities():
+            values += [compatible(of_capacity(view, capacity), LABELS) for view in views]
+            both[1](torch.randn(2, 4)).sum().backward()
+        found.append(torch.stack(values))
+    assert torch.equal(*found)
+
+
 def test_a_pass_of_more_batches_than_the_dense_one_is_refused(model: nn.Module) -> None:
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
     optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)

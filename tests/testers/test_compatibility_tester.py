@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -215,3 +217,10 @@ def test_errors_say_what_to_change(sets: dict[str, Dataset]) -> None:
         new_tester(capacities=[2])
     with pytest.raises(ValueError, match="`model` should be a prunable network"):
         new_tester().test(sets, 1, TinyEmbedder())
+
+
+def test_a_tester_is_copied_and_pickled() -> None:
+    tester = new_tester()
+    for twin in (copy.deepcopy(tester), pickle.loads(pickle.dumps(tester))):
+        metrics = tester.accuracy_calculator.get_curr_metrics()
+        assert twin.accuracy_calculator.get_curr_metrics() == metrics

@@ -291,3 +291,15 @@ def test_what_the_network_does_not_take_is_refused(images: Tensor) -> None:
     ):
         prunnet.make_prunable(network, granularity="channel", example_input=images)
     assert type(network) is ByHand
+
+
+@pytest.mark.parametrize("kind", [dict, tuple])
+def test_units_are_found_whatever_holds_the_embeddings(kind: type) -> None:
+    class Holding(ByHand):
+        def forward(self, images: Tensor) -> object:
+            found = {"embedding": super().forward(images), "logits": None}
+            return found if kind is dict else tuple(found.values())
+
+    example_input = torch.randn(1, 3, 32, 32)
+    expected = readers(channel(ByHand(), example_input=example_input))
+    assert readers(channel(Holding(), example_input=example_input)) == expected

@@ -42,11 +42,11 @@ def _searches(
     from pytorch_metric_learning.utils.inference import FaissKNN
 
     search = FaissKNN(reset_before=False, reset_after=False)
-    search.train(gallery)
+    search.train(gallery.contiguous())  # faiss reads memory in order
 
     def results(embeddings: Tensor) -> Iterator[NDArray[np.int64]]:
         for chunk in embeddings.split(max(1, _RESULTS_AT_ONCE // k)):
-            yield from search(chunk, k)[1].cpu().numpy()
+            yield from search(chunk.contiguous(), k)[1].cpu().numpy()
 
     return map(results, query.values())
 
