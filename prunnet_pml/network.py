@@ -138,24 +138,27 @@ def set_capacity(model: nn.Module, capacity: float) -> None:
     """
     capacity = check_capacity(capacity)
     first_scored_layer(model)
-    for module in model.modules():
-        if isinstance(module, ScoredLayer | CapacityNorm):
-            module.set_capacity(capacity)
+    for module in _at_capacities(model):
+        module.set_capacity(capacity)
 
 
 @contextmanager
 def capacity(model: nn.Module, value: float) -> Iterator[None]:
     """``with capacity(model, 0.2): ...`` runs the block at that capacity, then restores the last.
 
+    Parts of a bigger module that were at several capacities go back to their own.
+
     Raises:
         ValueError: As ``set_capacity``.
     """
-    before = get_capacity(model)
+    first_scored_layer(model)
+    before = [(module, module.capacity) for module in _at_capacities(model)]
     set_capacity(model, value)
     try:
         yield
     finally:
-        set_capacity(model, before)
+        for module, last in before:
+            module.set_capacity(last)
 
 
 def get_capacity(model: nn.Module) -> float:
@@ -240,6 +243,11 @@ def reset_scores(
             for name, scores in layer.scored().items():
                 scores.copy_(layer.first_scores(name, score))
             layer.find_masks()
+
+
+def _at_capacities(model: nn.Module) -> list[ScoredLayer | CapacityNorm]:
+    """What of a network reads other tensors at another capacity."""
+    return [m for m in model.modules() if isinstance(m, ScoredLayer | CapacityNorm)]
 
 
 def _check_plain(model: nn.Module) -> None:

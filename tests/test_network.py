@@ -7,7 +7,7 @@ import copy
 import pytest
 import timm
 import torch
-from networks import TinyEmbedder, build, expected_keys, images, snapshot
+from networks import TinyEmbedder, batch_norms, build, expected_keys, images, snapshot
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
@@ -267,6 +267,15 @@ def test_capacity_restores_the_last_one_whatever_happens(model: nn.Module) -> No
     with pytest.raises(KeyError), prunnet.capacity(model, 0.2):
         raise KeyError
     assert prunnet.get_capacity(model) == 0.8
+
+
+def test_capacity_restores_every_part_of_a_bigger_module() -> None:
+    both = nn.ModuleList([prunnet.make_prunable(TinyEmbedder()) for _ in range(2)])
+    prunnet.set_capacity(both[0], 0.2)
+    with prunnet.capacity(both, 0.4):
+        assert [prunnet.get_capacity(part) for part in both] == [0.4, 0.4]
+    assert [prunnet.get_capacity(part) for part in both] == [0.2, 1.0]
+    assert {norm.capacity for norm in batch_norms(both[0]).values()} == {0.2}
 
 
 @pytest.mark.parametrize("almost", [1 - 0.8, 0.1 + 0.1, float(torch.tensor(0.2))])
