@@ -9,7 +9,12 @@ from typing import Any
 
 from methods.ablations import ablations
 from methods.method import Family, Method
-from methods.prunable import magnitude_pruning, no_training, prunnet_method
+from methods.prunable import (
+    global_magnitude_pruning,
+    magnitude_pruning,
+    no_training,
+    prunnet_method,
+)
 from methods.separate import asymmetric, bct_per_size, dense_longer, independent, independent_macs
 from methods.settings import CHANNEL, PAPER, TORCHJD, Settings
 from methods.slimmable_widths import sfsc, slimmable
@@ -36,7 +41,12 @@ METHODS: dict[str, Method] = {
     ),
     "magnitude-pruning": Method(
         magnitude_pruning,
-        "A dense network, its smallest weights pruned, norms recalibrated.",
+        "A dense network, the smallest weights of every layer pruned, norms recalibrated.",
+        _CALIBRATED,
+    ),
+    "global-magnitude": Method(
+        global_magnitude_pruning,
+        "The same with the smallest weights of all layers together: some layers lose more.",
         _CALIBRATED,
     ),
     "torch-pruning": Method(

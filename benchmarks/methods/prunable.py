@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from functools import partial
 
 import torch
 from torch import nn
+from torch.nn.utils import prune
+from torch.optim.swa_utils import update_bn
 
 import prunnet_pml as prunnet
 from measure import TrainingBook
@@ -46,9 +49,25 @@ def no_training(task: Task, _: TrainingBook) -> Family:
 
 
 def magnitude_pruning(task: Task, book: TrainingBook) -> Family:
-    """The smallest weights of a dense network pruned, its norms recalibrated."""
+    """Of every layer of a dense network the same share of weights pruned, norms recalibrated."""
     model = prunnet.make_prunable(fit_dense(task, book)[0], CAPACITIES)
     return read(model, task, MEASURED, "calibrated")
+
+
+def global_magnitude_pruning(task: Task, book: TrainingBook) -> Family:
+    """The smallest weights of all these layers together pruned, by torch's own pruning."""
+    dense, _ = fit_dense(task, book)
+    names = scored_layers(prunnet.make_prunable(task.network(), CAPACITIES))
+    family = {}
+    for capacity in MEASURED:
+        network = copy.deepcopy(dense)
+        layers = [(network.get_submodule(name), "weight") for name in names]
+        prune.global_unstructured(layers, prune.L1Unstructured, amount=1 - capacity)
+        for layer, weight in layers:
+            prune.remove(layer, weight)
+        update_bn(task.calibration_images(), network)
+        family[capacity] = network.eval()
+    return family
 
 
 def train_prunable(task: Task, book: TrainingBook, settings: Settings) -> nn.Module:
