@@ -60,13 +60,13 @@ def global_magnitude_pruning(task: Task, book: TrainingBook) -> Family:
     names = scored_layers(prunnet.make_prunable(task.network(), CAPACITIES))
     family = {}
     for capacity in MEASURED:
-        network = copy.deepcopy(dense)
+        network = copy.deepcopy(dense).to(memory_format=torch.contiguous_format)  # for its views
         layers = [(network.get_submodule(name), "weight") for name in names]
         prune.global_unstructured(layers, prune.L1Unstructured, amount=1 - capacity)
         for layer, weight in layers:
             prune.remove(layer, weight)
         update_bn(task.calibration_images(), network)
-        family[capacity] = network.eval()
+        family[capacity] = network.eval().to(memory_format=torch.channels_last)
     return family
 
 
