@@ -17,9 +17,28 @@ _NUMBERS = re.compile(r"\[\s+([-+.\w,\s]*?)\s+\]")
 
 
 def read_results(name: str) -> dict[str, Any]:
-    """What ``write_results`` wrote under this name, or nothing."""
+    """What ``write_results`` wrote under this name, or nothing.
+
+    Raises:
+        ValueError: If something else stands there.
+    """
     path = FOLDER / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return read_result(path) if path.exists() else {}
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A file that ``write_results`` wrote.
+
+    Raises:
+        ValueError: If something else, or a part of it, stands in it.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise ValueError(f"{path} should hold a result. Found no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} should hold a result. Found a {type(found).__name__}.")
+    return found
 
 
 def write_results(name: str, results: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -31,6 +32,8 @@ from study_files import is_done
 from tasks import TASKS
 
 STORE = Path(__file__).parent / "trained"
+_CHILDREN: set[subprocess.Popen[str]] = set()
+"""The processes that run now."""
 
 
 def runs(arguments: argparse.Namespace) -> list[tuple[str, str, int]]:
@@ -52,19 +55,25 @@ def missing(arguments: argparse.Namespace) -> list[tuple[str, str, int]]:
 
 
 def run_all(todo: Iterable[tuple[str, str, int]], arguments: argparse.Namespace) -> list[str]:
-    """Runs them, some at once, and returns what failed and why."""
+    """Runs them, some at once, and returns what failed and why; an interrupt stops all."""
     todo, failures = list(todo), []
     bar = tqdm(total=len(todo), unit="run", disable=None)
     with ThreadPoolExecutor(arguments.jobs) as pool, bar:
         started = {pool.submit(_run, run, arguments): run for run in todo}
-        for done in as_completed(started):
-            data, method, seed = started[done]
-            error = done.result()
-            bar.update()
-            bar.set_postfix_str(f"{data} {method} {seed}")
-            if error:
-                failures.append(f"{data} {method} {seed}: {error}")
-            tqdm.write(f"{'failed' if error else 'done'}: {data} {method} {seed}")
+        try:
+            for done in as_completed(started):
+                data, method, seed = started[done]
+                error = done.result()
+                bar.update()
+                bar.set_postfix_str(f"{data} {method} {seed}")
+                if error:
+                    failures.append(f"{data} {method} {seed}: {error}")
+                tqdm.write(f"{'failed' if error else 'done'}: {data} {method} {seed}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in list(_CHILDREN):
+                child.terminate()
+            raise
     return failures
 
 
@@ -78,10 +87,14 @@ def _run(run: tuple[str, str, int], arguments: argparse.Namespace) -> str:
     if arguments.weights is not None:
         command += ["--weights", str(arguments.weights)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode == 0:
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, env=environment) as child:
+        _CHILDREN.add(child)
+        _, errors = child.communicate()
+        _CHILDREN.discard(child)
+    if child.returncode == 0:
         return ""
-    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return (errors.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
 
 
 def _methods(names: Iterable[str]) -> list[str]:
@@ -93,7 +106,10 @@ def _methods(names: Iterable[str]) -> list[str]:
     chosen = [method for name in names for method in groups.get(name, [name])]
     unknown = set(chosen) - set(METHODS | VARIANTS)
     if unknown:
-        raise ValueError(f"`methods` should be of those that --list shows. Found {unknown}.")
+        found = ", ".join(sorted(unknown))
+        raise ValueError(
+            f"--methods should be of those that method.py --list shows. Found {found}."
+        )
     return list(dict.fromkeys(chosen))
 
 
@@ -113,12 +129,23 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="what is there and what is missing")
     arguments = parser.parse_args()
     results.FOLDER = arguments.results
-    todo = missing(arguments)
+    if arguments.jobs < 1:
+        parser.error(f"--jobs should be at least 1. Found {arguments.jobs}.")
+    if arguments.weights is not None and not arguments.weights.is_file():
+        parser.error(f"--weights should be a file. Found {arguments.weights}.")
+    try:
+        todo = missing(arguments)
+    except ValueError as error:
+        parser.error(str(error))
     if arguments.list:
         for run in runs(arguments):
             print("missing" if run in todo else "there  ", *run)
         return
-    failures = run_all(todo, arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        failures = run_all(todo, arguments)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on where it stopped.")
     for failure in failures:
         print(failure, file=sys.stderr)
     sys.exit(bool(failures))

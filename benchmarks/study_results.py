@@ -129,7 +129,7 @@ def read_study() -> dict[str, dict[str, Runs]]:
     """
     study: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for file in sorted((results.FOLDER / "study").glob("*/*.json")):
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = results.read_result(file)
         methods = study.setdefault(document["data"], {})
         methods.setdefault(document["method"], []).append(document)
     for data, methods in study.items():

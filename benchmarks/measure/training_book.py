@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,8 +55,7 @@ class TrainingBook:
         """
         kept = nn.ModuleDict(modules)
         file = self._file(title, settings or {})
-        if file is not None and file.exists():
-            found = torch.load(file, weights_only=True, map_location=self.task.device)
+        if found := self._read(file):
             kept.load_state_dict(found["state"])
             cost = found["cost"]
         else:
@@ -63,6 +64,19 @@ class TrainingBook:
                 with replacing(file) as temporary:
                     torch.save({"state": kept.state_dict(), "cost": cost}, temporary)
         self.costs.append(cost)
+
+    def _read(self, file: Path | None) -> dict[str, Any]:
+        """A training that was kept; none where its file is damaged, and is written anew."""
+        if file is None or not file.exists():
+            return {}
+        try:
+            found: dict[str, Any] = torch.load(
+                file, weights_only=True, map_location=self.task.device
+            )
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            warnings.warn(f"{file} can't be read, so that is trained anew: {error}", stacklevel=2)
+            return {}
+        return found
 
     def _file(self, title: str, settings: Mapping[str, Any]) -> Path | None:
         if self.folder is None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,11 +106,65 @@ def test_the_list_says_what_is_missing(
     assert lines == ["there   glyphs magnitude-pruning 0", "missing glyphs independent 0"]
 
 
-def test_unknown_methods_are_refused(
-    study: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--methods", "independant"), "--methods should be of those .* Found independant."),
+        (("--jobs", "0"), "--jobs should be at least 1. Found 0."),
+        (("--weights", "nowhere.pt"), "--weights should be a file. Found nowhere.pt."),
+    ],
+)
+def test_bad_arguments_are_named(
+    study: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: tuple[str, ...],
+    message: str,
 ) -> None:
-    with pytest.raises(ValueError, match="should be of those"):
-        run(study.study, monkeypatch, "--methods", "independant")
+    with pytest.raises(SystemExit) as left:
+        run(study.study, monkeypatch, *asked)
+    assert left.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("text", ['{"data": "gly', "[]", ""])
+def test_what_is_no_result_is_named(study: SimpleNamespace, text: str) -> None:
+    file = study.folder / "study" / "glyphs" / "joint-0.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    with pytest.raises(ValueError, match=r"joint-0\.json should hold a result\. Found"):
+        study.files.is_done("glyphs", "joint", study.task(1, 0, None))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/thread-self/children").exists(), reason="the kernel does not list children"
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_the_runs_that_wait_and_the_one_that_runs(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """The signal to the driver alone, as from a scheduler."""
+    script = Path(__file__).parents[2] / "benchmarks" / "study.py"
+    asked = ["--methods", "independent", "joint", "--seeds", "0", "--results", str(tmp_path)]
+    driver = subprocess.Popen(
+        [sys.executable, str(script), *asked, "--store", str(tmp_path / "store")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    own = Path(f"/proc/{driver.pid}/task")
+    deadline = time.monotonic() + 120
+    found: list[int] = []
+    while not found and time.monotonic() < deadline:
+        time.sleep(0.2)
+        listed = (thread / "children" for thread in own.iterdir())
+        found = [int(child) for file in listed for child in file.read_text().split()]
+    assert found
+    driver.send_signal(number)
+    _, errors = driver.communicate(timeout=60)
+    assert driver.returncode == 1
+    assert "Interrupted. The same command goes on where it stopped." in errors
+    assert not any(Path(f"/proc/{child}").exists() for child in found)
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_a_training_that_was_kept_is_not_done_again(task: object, tmp_path: Path) -> None:
@@ -132,6 +190,12 @@ def test_a_training_that_was_kept_is_not_done_again(task: object, tmp_path: Path
     train("one", alpha=1)
     train("other")
     assert trained == ["one", "one", "other"]
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="can't be read, so that is trained anew"):
+        train("other")
+    assert trained[3:] == ["other"]
+    assert train("other") and trained[4:] == []
 
 
 def test_lists_of_numbers_stand_on_a_line(study: SimpleNamespace) -> None:
