@@ -61,9 +61,9 @@ def latency_page(results: dict[str, Any]) -> str:
         "innermost, and at large batches the page faults of memory that glibc gave back to the "
         "system after every layer;\ntuning takes away both. What is left are norms that are "
         "bound by memory; compilers fold them into convolutions.\n\n"
-        "Odd widths cost kernels something too, resnet50's above all in channels last and ONNX "
-        "Runtime: `round_to=8`, in the tables\nside by side, takes "
-        "most of that away for as many MACs.\n\n"
+        "Odd widths may cost kernels something too. `round_to=8`, side by side in the tables, has "
+        "as many MACs: resnet50 gains a\nlittle by it in channels last and ONNX Runtime, resnet18 "
+        "nothing.\n\n"
         "Written by `benchmarks/tables.py` from `benchmarks/results/latency.json`, which is "
         "`python benchmarks/latency.py`.\n"
     )

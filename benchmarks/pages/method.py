@@ -34,7 +34,13 @@ _BLOCK = re.compile(r"(<!-- ([\w-]+): by benchmarks/tables.py -->\n).*?(<!-- end
 
 
 def method_page(page: str, study: Study) -> str:
-    """The page with the results that there are between its marks."""
+    """The page with the results that there are between its marks.
+
+    Raises:
+        ValueError: If there are results of a task without a title, or marks of no task.
+    """
+    if untitled := set(study) - set(TASKS):
+        raise ValueError(f"`TASKS` should have a title for every task. Found none of {untitled}.")
     blocks = {
         "findings": _findings(study),
         **{data: _task(data, study.get(data, {})) for data in TASKS},
@@ -45,6 +51,8 @@ def method_page(page: str, study: Study) -> str:
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
+    if strange := {found[2] for found in _BLOCK.finditer(page)} - set(blocks):
+        raise ValueError(f"Marks should be among {', '.join(blocks)}. Found {strange}.")
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n{found[3]}", page)
 
 

@@ -315,3 +315,10 @@ def test_results_of_a_gpu_do_not_mix_with_those_of_a_cpu(study: SimpleNamespace)
     study.write(made_up("joint", 0, 0.7) | {"device": "Some GPU"})
     with pytest.raises(ValueError, match="of one budget"):
         study.read()
+
+
+def test_tasks_and_marks_that_do_not_meet_are_named(study: SimpleNamespace) -> None:
+    with pytest.raises(ValueError, match=r"title for every task\. Found none of {'glyphz'}"):
+        study.method.method_page(PAGE, {"glyphz": {}})
+    with pytest.raises(ValueError, match=r"Marks should be among .* Found {'glyphz'}"):
+        study.method.method_page(PAGE.replace("glyphs", "glyphz"), study.read())
