@@ -127,7 +127,8 @@ def one_cycle(
 ) -> torch.optim.lr_scheduler.OneCycleLR:
     """One cycle over all steps; to be stepped after every one."""
     peaks = [group["lr"] for group in optimizer.param_groups]
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, recipe.steps, pct_start=0.2)
+    rising = 0.2 if recipe.steps != 5 else 0.3  # torch divides by 0 where the first step is the top
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, recipe.steps, pct_start=rising)
 
 
 def batches(glyphs: Glyphs, recipe: Recipe, title: str) -> Iterator[tuple[Tensor, Tensor]]:

@@ -20,6 +20,7 @@ from prunnet_pml.demo.recipe import (
     Recipe,
     build_network,
     calibration_images,
+    one_cycle,
     train_alone,
     train_prunable,
 )
@@ -117,6 +118,18 @@ def test_training_repeats_itself(glyphs: tuple[Glyphs, Glyphs]) -> None:
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize("steps", range(1, 13))
+def test_few_steps_are_a_cycle_too(steps: int) -> None:
+    sgd = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    schedule = one_cycle(sgd, Recipe(steps=steps))
+    rates = []
+    for _ in range(steps):
+        rates.append(sgd.param_groups[0]["lr"])
+        sgd.step()
+        schedule.step()
+    assert 0 < min(rates) <= max(rates) <= 0.1
 
 
 def test_both_networks_see_the_same_batches(
