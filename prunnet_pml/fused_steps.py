@@ -7,6 +7,7 @@ optimizer steps scores from which something was found, the counter is moved here
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -24,10 +25,9 @@ def watch(scores: Tensor) -> None:
 
 def _count(optimizer: torch.optim.Optimizer, *_: Any) -> None:  # noqa: ANN401
     fused = [group["params"] for group in optimizer.param_groups if group.get("fused")]
-    for parameters in fused:
-        for parameter in parameters:
-            if parameter in _WATCHED:
-                torch.autograd.graph.increment_version(parameter)
+    for parameter in itertools.chain(*fused):
+        if parameter in _WATCHED:
+            torch.autograd.graph.increment_version(parameter)
 
 
 register_optimizer_step_post_hook(_count)

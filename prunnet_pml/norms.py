@@ -205,7 +205,9 @@ def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:
     owner.capacity = 1.0
     owner.trained_capacities = capacities
     if owner._buffers.get("num_batches_tracked") is None:  # as torch fills it in when it loads
-        owner._buffers["num_batches_tracked"] = torch.tensor(0)
+        owner._buffers["num_batches_tracked"] = torch.tensor(
+            0, device=owner._buffers["running_mean"].device
+        )
     for name in STATISTICS:
         dense = owner._buffers[name]
         sets = dense.repeat(len(capacities), *[1] * dense.dim())

@@ -399,8 +399,7 @@ def test_groups_and_state_are_the_wrapped_one_s_after_it_was_resumed(task: Task)
     optimizer.step()
     schedule.step()
     assert inner.param_groups[0]["lr"] == pytest.approx(0.01)
-    with pytest.raises(AttributeError, match="no attribute 'groups'"):
-        getattr(optimizer, "groups")  # noqa: B009
+    assert not hasattr(optimizer, "groups")
 
 
 def test_any_function_of_a_matrix_integrates(task: Task) -> None:

@@ -32,15 +32,15 @@ def score_embeddings(
     query_labels, gallery_labels = labels.split([len(query_labels), len(gallery_labels)])
     k = _results_needed(query_labels, gallery_labels, leave_one_out, k)
 
+    # faiss reads memory in order, which that of a slice is not.
+    query, gallery = ({c: e.contiguous() for c, e in s.items()} for s in (query, gallery))
     search = FaissKNN()
     values = torch.empty(len(METRICS), len(query), len(gallery), dtype=torch.float64)
     for i, query_embeddings in enumerate(query.values()):
         for j, gallery_embeddings in enumerate(gallery.values()):
             # In a leave-one-out FaissKNN searches k + 1 and takes query i's result i away, wherever
             # it stands: between two networks it need not be the first.
-            # faiss reads memory in order, which that of a slice is not.
-            pair = query_embeddings.contiguous(), k, gallery_embeddings.contiguous()
-            _, results = search(*pair, leave_one_out)  # [q, k]
+            _, results = search(query_embeddings, k, gallery_embeddings, leave_one_out)  # [q, k]
             accuracy = CompatibilityCalculator(results).calculate(
                 query_labels, gallery_labels, leave_one_out
             )

@@ -44,14 +44,10 @@ class CapacityCurveHook(Hook):
         if runner.val_loop is None:
             return
         for evaluator in _matrix_metrics(runner):
-            asked = {"metric": (self.metric,), "scalars": evaluator.scalars or ()}
-            for argument, names in asked.items():
-                for name in names:
-                    if name not in (None, *evaluator.known):
-                        raise ValueError(
-                            f"`{argument}` should be among {', '.join(evaluator.known)}. "
-                            f"Found {name!r}."
-                        )
+            if self.metric is not None:
+                evaluator.check("metric", self.metric)
+            for name in evaluator.scalars or ():
+                evaluator.check("scalars", name)
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:  # noqa: ANN401
         """Draws the matrix of the validation that has just ended.

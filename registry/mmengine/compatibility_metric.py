@@ -54,14 +54,22 @@ class CompatibilityMetric(BaseMetric):
         self.scalars = None if scalars is None else tuple(scalars)
         self.matrix: CompatibilityMatrix | None = None
 
-    @property
-    def known(self) -> tuple[str, ...]:
-        """The metrics that there will be, by the data set that mmengine has told of."""
-        protocol = (self.dataset_meta or {}).get("protocol")
-        if protocol is None:
-            return tuple(OF_LABELS)
-        size = protocol.ground_truth.gallery_size
-        return tuple(protocol.measure(0, np.arange(min(protocol.depth or size, size))))
+    def check(self, argument: str, metric: str) -> None:
+        """Refuses a metric that there will not be, by the data set that mmengine has told of.
+
+        Args:
+            argument: What the message calls it.
+            metric: Its name.
+
+        Raises:
+            ValueError: If it is none of the protocol's, or of the labels' where there is none.
+        """
+        known = list(OF_LABELS)
+        if protocol := (self.dataset_meta or {}).get("protocol"):
+            size = protocol.ground_truth.gallery_size
+            known = list(protocol.measure(0, np.arange(min(protocol.depth or size, size))))
+        if metric not in known:
+            raise ValueError(f"`{argument}` should be one of {known}. Found {metric!r}.")
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
         """Keeps a batch's embeddings."""

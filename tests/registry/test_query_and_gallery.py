@@ -60,7 +60,7 @@ def test_an_unknown_metric_names_those_of_the_protocol(tmp_path: Path) -> None:
 def test_a_metric_of_another_protocol_is_refused_before_the_first_step(tmp_path: Path) -> None:
     changes = {"custom_hooks": [{"type": "prunnet_pml.CapacityCurveHook", "metric": "recall_at_2"}]}
     runner = Runner.from_cfg(small("in_shop_resnet18", tmp_path, **changes))
-    with pytest.raises(ValueError, match=r"recall_at_1, .*Found 'recall_at_2'"):
+    with pytest.raises(ValueError, match=r"'recall_at_1', .*Found 'recall_at_2'"):
         runner.train()
     assert runner.iter == 0
 
