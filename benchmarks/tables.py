@@ -16,7 +16,7 @@ from pages.configs import configs_page
 from pages.costs import costs_page
 from pages.examples import fine_tune_page, keep_gallery_page
 from pages.latency import latency_page, latency_pictures
-from pages.method import method_page, method_pictures
+from pages.method import method_pictures, with_study
 from prunnet_pml.evaluation import write_text
 from results import read_results
 from study_results import read_study
@@ -30,7 +30,8 @@ def pages() -> dict[str, str]:
         "benchmarks.md": costs_page(),
         "keep-gallery.md": keep_gallery_page(),
         "fine-tune.md": fine_tune_page(),
-        "method.md": method_page((DOCS / "method.md").read_text("utf-8"), read_study()),
+        "method.md": with_study((DOCS / "method.md").read_text("utf-8"), read_study()),
+        "targets.md": with_study((DOCS / "targets.md").read_text("utf-8"), read_study()),
         "latency.md": latency_page(read_results("latency")),
         "configs.md": configs_page((DOCS / "configs.md").read_text("utf-8")),
         "channel.md": with_networks(

@@ -1,4 +1,4 @@
-"""docs/method.md: what was measured of the methods, between marks in a page written by hand."""
+"""docs/method.md and docs/targets.md: what was measured of the methods, between marks by hand."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pages.findings import FINDINGS, FLOOR, LONGER, OURS
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
 from pages.not_yet import NOT_YET
+from pages.numbers import table
 from pages.sizes_table import sizes_table
-from pages.targets import targets_table
+from pages.targets import how_many_are_met, targets_table
 from pages.untrained_table import untrained_table
 from study_results import MAP, Runs
 
@@ -33,8 +34,8 @@ TASKS = {
 _BLOCK = re.compile(r"(<!-- ([\w-]+): by benchmarks/tables.py -->\n).*?(<!-- end of \2 -->)", re.S)
 
 
-def method_page(page: str, study: Study) -> str:
-    """The page with the results that there are between its marks.
+def with_study(page: str, study: Study) -> str:
+    """A page with the results that there are between its marks.
 
     Raises:
         ValueError: If there are results of a task without a title, or marks of no task.
@@ -48,6 +49,7 @@ def method_page(page: str, study: Study) -> str:
         "speed": _by_task(study, sizes_table) + _pictures(study, "speed"),
         "ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
+        "met": _met(study),
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
@@ -109,6 +111,21 @@ def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str
     tables = {data: table_of(study[data]) for data in TASKS if data in study}
     found = [f"{TASKS[data]}:\n\n{rows}" for data, rows in tables.items() if rows.count("\n") > 2]
     return "\n".join(found) or NOT_YET
+
+
+def _met(study: Study) -> str:
+    """Of each task how many targets are met, in both metrics."""
+    metrics = {"Recall@1": study, "mAP@R": _by(MAP, study)}
+    rows = [
+        [
+            TASKS[data],
+            str(len(study[data]["prunnet-default"].seeds)),
+            *(how_many_are_met(by[data], OTHERS) for by in metrics.values()),
+        ]
+        for data in TASKS
+        if "prunnet-default" in study.get(data, {})
+    ]
+    return table(["", "seeds of the default", *metrics], rows) if rows else NOT_YET
 
 
 def _pictures(study: Study, kind: str) -> str:

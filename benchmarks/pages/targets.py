@@ -55,10 +55,19 @@ def targets_table(methods: Mapping[str, Runs], others: set[str]) -> str:
         methods: The runs of one task.
         others: The methods that the default is compared with.
     """
-    targets = [*_default(methods, others), *_channel(methods)]
     seeds = ["above it, seed by seed", "beside the best of other seeds"]
     heads = ["target", "found", "at least", "met", *seeds]
-    return with_note(table(heads, [target.row for target in targets]))
+    return with_note(table(heads, [target.row for target in _all(methods, others)]))
+
+
+def how_many_are_met(methods: Mapping[str, Runs], others: set[str]) -> str:
+    """Of how many, as in "21 of 28"; the arguments are those of the table."""
+    targets = _all(methods, others)
+    return f"{sum(target.is_met for target in targets)} of {len(targets)}"
+
+
+def _all(methods: Mapping[str, Runs], others: set[str]) -> list[Target]:
+    return [*_default(methods, others), *_channel(methods)]
 
 
 def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:

@@ -13,7 +13,16 @@ TEN = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 FIVE = (1.0, 0.8, 0.6, 0.4, 0.2)
 PAGE = "".join(
     f"## {name}\n<!-- {name}: by benchmarks/tables.py -->\nold\n<!-- end of {name} -->\n"
-    for name in ("findings", "glyphs", "untrained", "speed", "ablations", "targets", "targets-map")
+    for name in (
+        "findings",
+        "glyphs",
+        "untrained",
+        "speed",
+        "ablations",
+        "met",
+        "targets",
+        "targets-map",
+    )
 )
 
 
@@ -87,7 +96,7 @@ def block(page: str, name: str) -> str:
 
 
 def test_a_row_is_the_mean_and_the_spread_over_the_seeds(study: SimpleNamespace) -> None:
-    page = study.method.method_page(PAGE, study.read())
+    page = study.method.with_study(PAGE, study.read())
     rows = block(page, "glyphs")
     assert "| `prunnet-default` | 2 | 71.0 ± 1.0 | 63.5 ± 0.9 |" in rows
     assert "| `sfsc` | 1 | 60.0 |" in rows
@@ -97,7 +106,7 @@ def test_a_row_is_the_mean_and_the_spread_over_the_seeds(study: SimpleNamespace)
 
 
 def test_factors_show_the_default_beside_what_was_changed(study: SimpleNamespace) -> None:
-    rows = block(study.method.method_page(PAGE, study.read()), "ablations").splitlines()
+    rows = block(study.method.with_study(PAGE, study.read()), "ablations").splitlines()
     [defaults] = [row for row in rows if row.startswith("| none")]
     assert defaults.startswith("| none |  |  | 2 | 71.0 ± 1.0 | ")
     [alpha] = [row for row in rows if row.startswith("| alpha")]
@@ -108,18 +117,18 @@ def test_factors_show_the_default_beside_what_was_changed(study: SimpleNamespace
 def test_untrained_capacities_are_told_from_the_middle_of_their_neighbours(
     study: SimpleNamespace,
 ) -> None:
-    rows = block(study.method.method_page(PAGE, study.read()), "untrained")
+    rows = block(study.method.with_study(PAGE, study.read()), "untrained")
     found, between = 70 * 0.9**0.5, 70 * (1 + 0.8**0.5) / 2  # on the seed that all rows have
     assert f"| `prunnet-default` | 1 | {found:.1f} ({found - between:+.1f})" in rows
     for name in ("norm-statistics=own", "prunnet-channel"):
         study.write(made_up(name, 1, 0.7))
-    rows = block(study.method.method_page(PAGE, study.read()), "untrained")
+    rows = block(study.method.with_study(PAGE, study.read()), "untrained")
     found, between = 71 * 0.9**0.5, 71 * (1 + 0.8**0.5) / 2
     assert f"| `prunnet-default` | 2 | {found:.1f} ± 0.9 ({found - between:+.1f})" in rows
 
 
 def test_sizes_are_shares_of_the_dense_network(study: SimpleNamespace) -> None:
-    rows = block(study.method.method_page(PAGE, study.read()), "speed")
+    rows = block(study.method.with_study(PAGE, study.read()), "speed")
     expected = "| `prunnet-channel` | 20% | 1 | 1.00 | 0.20 | 0.20 | 0.20 | 30.4 | 30.4 | 0.447 |"
     assert expected in rows
     assert "| `independent` | 20% | 1 | 1.00 | 0.20 | 0.20 | 0.20 | - | 32.6 | - |" in rows
@@ -132,7 +141,7 @@ def test_what_ran_on_a_gpu_says_so_and_shows_no_latency(study: SimpleNamespace) 
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(found | {"data": "glyphs-resnet18"}))
     marks = "<!-- glyphs-resnet18: by benchmarks/tables.py -->\n<!-- end of glyphs-resnet18 -->\n"
-    page = study.method.method_page(PAGE + marks, study.read())
+    page = study.method.with_study(PAGE + marks, study.read())
     rows = block(page, "glyphs-resnet18")
     assert "4 images of 8 px on Some GPU.\n" in rows
     assert "4 images of 8 px.\n" in block(page, "glyphs")
@@ -144,7 +153,7 @@ def test_what_ran_on_a_gpu_says_so_and_shows_no_latency(study: SimpleNamespace) 
 
 
 def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
-    rows = block(study.method.method_page(PAGE, study.read()), "targets").splitlines()
+    rows = block(study.method.with_study(PAGE, study.read()), "targets").splitlines()
     by_name = {row.split(" | ")[0].removeprefix("| "): row for row in rows}
     assert by_name["default, dense self: a network trained alone"].endswith(
         "71.0 | 74.0 | **no** | -3.0 | - |"  # three points ahead on the seed that both have
@@ -171,7 +180,7 @@ def test_what_had_an_earlier_contrast_says_so_and_is_compared_with_its_like(
         document = made_up(method, 1, value)
         document["recipe"]["settings"]["positives"] = "class"
         study.write(document)
-    page = study.method.method_page(PAGE, study.read())
+    page = study.method.with_study(PAGE, study.read())
     assert (
         block(page, "glyphs").count("all images of a class counted alike: `torchjd-upgrad`.") == 1
     )
@@ -182,7 +191,7 @@ def test_what_had_an_earlier_contrast_says_so_and_is_compared_with_its_like(
     text = block(page, "findings")
     assert "72.0 and 32.2;\n  where all images of its class count alike, as in SupCon, 66.0" in text
     study.write({**made_up("projection=none", 1, 0.64), "recipe": document["recipe"]})
-    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert (
         "find 66.0 and 29.5;\n  with the plain sum of all gradients 64.0 and 28.6 (1 seed, the e"
         in text
@@ -219,14 +228,24 @@ def test_rivals_are_chosen_on_some_seeds_and_compared_on_another(benchmarks: Pat
 
 
 def test_targets_are_shown_in_the_other_metric_too(study: SimpleNamespace) -> None:
-    rows = block(study.method.method_page(PAGE, study.read()), "targets-map")
+    rows = block(study.method.with_study(PAGE, study.read()), "targets-map")
     assert (
         "default, dense self: a network trained alone | 35.5 | 37.0 | **no** | -1.5 | - |" in rows
     )
 
 
+def test_how_many_targets_are_met_is_counted_in_both_metrics(study: SimpleNamespace) -> None:
+    page = study.method.with_study(PAGE, study.read())
+    counts = []
+    for name in ("targets", "targets-map"):
+        verdicts = [row.split(" | ")[3] for row in block(page, name).splitlines()[6:] if row]
+        counts.append(f"{verdicts.count('yes')} of {len(verdicts)}")
+        assert set(verdicts) == {"yes", "**no**"}
+    assert f"| Glyphs | 2 | {counts[0]} | {counts[1]} |" in block(page, "met")
+
+
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
-    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "finds 30.9 in the dense gallery" in text
     assert "find 0.4." in text
     exact = "find 70.0 and 31.3;\n  with the running averages of training 69.0 and 30.9."
@@ -234,27 +253,27 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     assert "it finds 38.3, beside 31.3 and 44.3\n" in text
     assert "The recipe" not in text  # two of its three methods are missing
     study.write(made_up("contrast=0", 0, 0.6, FIVE))
-    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "finds 70.0 with the dense network\n  and 31.3 with 20%" in text
     assert "alone, 60.0 and 26.8 (1 seed)" in text
     assert "best other method of 2:" in text  # not the floor, nor what is compatible with nothing
     assert "One seed says little" not in text  # of one seed
     study.write(made_up("alpha=1", 0, 0.71))
     study.write(made_up("alpha=1", 1, 0.70))
-    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "points more, seed by seed: +0.4, -0.9 (2 seeds)." in text
     study.write(made_up("depthwise-convolutions=scored", 1, 0.5))
     study.write(made_up("rows=whole-tensors", 0, 0.71))
     study.write(made_up("rows=whole-tensors", 1, 0.72))
-    text = block(study.method.method_page(PAGE, study.read()), "findings")
+    text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "finds 32.2 with 20%, 45.5 with 40%;\n" in text  # of seed 1, which both have
     assert "pruned as all else is, 22.4 with 20%, 31.6 with 40% (1 seed)." in text
     assert "What there is to learn" not in text  # nor is there a row of no training
     study.write({**made_up("no-training", 0, 0.4), "trainings": []})
-    rows = study.method.method_page(PAGE, study.read())
+    rows = study.method.with_study(PAGE, study.read())
     assert "finds 40.0 before its first step and 73.0 after the last,\n" in block(rows, "findings")
     assert block(rows, "glyphs").count("| 0.0 | 0 |") == 1  # what it costs
-    assert study.method.method_page(PAGE, {}).count("Not measured yet.") == 7
+    assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 8
 
 
 @pytest.mark.parametrize(
@@ -319,6 +338,6 @@ def test_results_of_a_gpu_do_not_mix_with_those_of_a_cpu(study: SimpleNamespace)
 
 def test_tasks_and_marks_that_do_not_meet_are_named(study: SimpleNamespace) -> None:
     with pytest.raises(ValueError, match=r"title for every task\. Found none of {'glyphz'}"):
-        study.method.method_page(PAGE, {"glyphz": {}})
+        study.method.with_study(PAGE, {"glyphz": {}})
     with pytest.raises(ValueError, match=r"Marks should be among .* Found {'glyphz'}"):
-        study.method.method_page(PAGE.replace("glyphs", "glyphz"), study.read())
+        study.method.with_study(PAGE.replace("glyphs", "glyphz"), study.read())
