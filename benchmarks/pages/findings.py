@@ -31,9 +31,9 @@ def _compared(methods: Methods, *names: str) -> list[Runs]:
     return found if found[0].seeds else []
 
 
-def _at_20(methods: Methods, *names: str) -> list[float]:
-    """What each finds with 20% in the dense gallery, on the same seeds."""
-    return [runs.mean(0.2, 1.0) for runs in _compared(methods, *names)]
+def _at_20(found: list[Runs]) -> list[str]:
+    """What each finds with 20% in the dense gallery."""
+    return [f"{runs.mean(0.2, 1.0):.1f}" for runs in found]
 
 
 def _dense_and_20(runs: Runs) -> str:
@@ -58,12 +58,13 @@ def _floor(methods: Methods) -> str:
 
 
 def _norms(methods: Methods) -> str:
-    if not (found := _at_20(methods, "norm-statistics=own", "norm-statistics=dense")):
+    if not (found := _compared(methods, "norm-statistics=own", "norm-statistics=dense")):
         return ""
+    own, of_dense = _at_20(found)
     return (
-        "**Norm statistics per capacity.** With its own, 20% of the network finds "
-        f"{found[0]:.1f} in the dense gallery;\n  the same weights read with the dense network's "
-        f"statistics find {found[1]:.1f}."
+        f"**Norm statistics per capacity.** With its own, 20% of the network finds {own} in the "
+        "dense gallery;\n  the same weights read with the dense network's statistics find "
+        f"{of_dense} ({_seeds(found[0])})."
     )
 
 
@@ -98,12 +99,13 @@ def _depthwise(methods: Methods) -> str:
 
 
 def _pruning(methods: Methods) -> str:
-    if not (found := _at_20(methods, "prunnet-default", "magnitude-pruning")):
+    if not (found := _compared(methods, "prunnet-default", "magnitude-pruning")):
         return ""
+    trained, pruned = _at_20(found)
     return (
-        f"**Training the capacities at all.** A prunable network finds {found[0]:.1f} with 20% of "
-        f"it; a finished network,\n  pruned to 20% and its norm statistics taken anew, "
-        f"{found[1]:.1f}."
+        f"**Training the capacities at all.** A prunable network finds {trained} with 20% of it; "
+        "a finished network,\n  pruned to 20% and its norm statistics taken anew, "
+        f"{pruned} ({_seeds(found[0])})."
     )
 
 
@@ -122,7 +124,7 @@ def _recipe(methods: Methods) -> str:
     names = ("prunnet-published", "joint", "prunnet-default")
     if not (found := _compared(methods, *names)):
         return ""
-    texts = ", ".join(f"`{n}` {r.mean(0.2, 1.0):.1f}" for n, r in zip(names, found, strict=True))
+    texts = ", ".join(f"`{n}` {at_20}" for n, at_20 in zip(names, _at_20(found), strict=True))
     return f"**The recipe.** 20% in the dense gallery: {texts} ({_seeds(found[0])})."
 
 
@@ -131,9 +133,9 @@ def _contrast(methods: Methods) -> str:
         return ""
     ours, without = ([f"{runs.mean(c, 1.0):.1f}" for c in (1.0, 0.2)] for runs in found)
     return (
-        f"**A batch to meet, not an image alone.** With its contrast the default finds {ours[0]} "
-        f"with the dense network\n  and {ours[1]} with 20% of it; drawn to the dense network's "
-        f"embedding of the same image alone, {without[0]} and {without[1]} "
+        f"**Contrast against a batch, or alignment alone.** With its contrast the default finds "
+        f"{ours[0]} with the dense network\n  and {ours[1]} with 20% of it; drawn to the dense "
+        f"network's embedding of the same image alone, {without[0]} and {without[1]} "
         f"({_seeds(found[0])})."
     )
 
@@ -167,7 +169,7 @@ def _alpha(methods: Methods) -> str:
     leads = ", ".join(f"{changed - ours:+.1f}" for changed, ours in pairs)
     return (
         "**One seed says little.** With alpha 1 in place of 0.5 (a gradient counts less, the more "
-        f"of it was a conflict)\n  20% finds so many points more, seed by seed: {leads} "
+        f"of it was a conflict)\n  20% gains or loses, seed by seed: {leads} "
         f"({_seeds(found[0])})."
     )
 
@@ -180,7 +182,8 @@ def _channel(methods: Methods) -> str:
     return (
         f'**Channels are faster, at a price.** At 20% granularity "channel" has '
         f"{runs.share(0.2, 'macs'):.2f} of the MACs and {runs.member(0.2, 'latency'):.2f}\n"
-        f"  of the latency, and finds {kept:.3f} of what its dense network finds."
+        f"  of the latency, and finds {kept:.3f} of what its dense network finds "
+        f"({_seeds(runs)})."
     )
 
 
@@ -189,9 +192,9 @@ def _teacher(methods: Methods) -> str:
         return ""
     alone, taught, ours = (f"{runs.mean(0.6, 0.6):.1f}" for runs in found)
     return (
-        f"**What a trained teacher is worth.** A network of 60% finds {alone} in its own gallery, "
-        f"and {taught} if\n  it is trained after the dense one, with that one's class weights "
-        f"beside its own (`bct-per-size`);\n  as a part of the prunable network, from the same "
+        f"**A trained teacher (BCT), or training together.** A network of 60% finds {alone} in "
+        f"its own gallery, and {taught} if\n  it is trained after the dense one, with that one's class "
+        f"weights beside its own (`bct-per-size`);\n  as a part of the prunable network, from the same "
         f"first step, {ours} ({_seeds(found[0])})."
     )
 
@@ -202,8 +205,8 @@ def _cost(methods: Methods) -> str:
     ours, five = (runs.cost for runs in found)
     return (
         f"**One training for all sizes costs {ours:.1f} dense trainings**, five networks of the "
-        f"same sizes {five:.1f}.\n  Those are compatible with nothing, and no sixth size comes of "
-        "them."
+        f"same sizes {five:.1f}\n  ({_seeds(found[0])}). Those are compatible with nothing, and no "
+        "sixth size comes of them."
     )
 
 

@@ -15,7 +15,7 @@ from pages.methods_table import methods_table
 from pages.not_yet import NOT_YET
 from pages.numbers import table
 from pages.sizes_table import sizes_table
-from pages.targets import how_many_are_met, targets_table
+from pages.targets import GROUPS, how_many_are_met, targets_table
 from pages.untrained_table import untrained_table
 from study_results import MAP, Runs
 
@@ -43,6 +43,7 @@ def with_study(page: str, study: Study) -> str:
     if untitled := set(study) - set(TASKS):
         raise ValueError(f"`TASKS` should have a title for every task. Found none of {untitled}.")
     blocks = {
+        "methods": "".join(f"- `{name}`: {method.summary}\n" for name, method in METHODS.items()),
         "findings": _findings(study),
         **{data: _task(data, study.get(data, {})) for data in TASKS},
         "untrained": _by_task(study, untrained_table),
@@ -87,8 +88,9 @@ def _task(data: str, methods: Mapping[str, Runs]) -> str:
         f"Backbone {recipe['backbone']}; {recipe['steps']} steps of {recipe['batch_size']} images "
         f"of {recipe['image_size']} px" + (f" on {devices}." if devices != "cpu" else ".")
     )
-    rows = methods_table(methods, METHODS if "prunnet-default" in methods else methods)
-    earlier = [f"`{n}`" for n in METHODS if n in methods and methods[n].is_earlier]
+    shown = [n for n in METHODS if n in methods] if "prunnet-default" in methods else methods
+    rows = methods_table(methods, shown)
+    earlier = [f"`{name}`" for name in shown if methods[name].is_earlier]
     if earlier:
         rows += (
             "\nTrained with an earlier contrast, in which all images of a class counted alike: "
@@ -117,15 +119,17 @@ def _met(study: Study) -> str:
     """Of each task how many targets are met, in both metrics."""
     metrics = {"Recall@1": study, "mAP@R": _by(MAP, study)}
     rows = [
-        [
-            TASKS[data],
-            str(len(study[data]["prunnet-default"].seeds)),
-            *(how_many_are_met(by[data], OTHERS) for by in metrics.values()),
+        [TASKS[data], str(len(study[data]["prunnet-default"].seeds))]
+        + [
+            how_many_are_met(by[data], OTHERS, group)
+            for group in GROUPS.values()
+            for by in metrics.values()
         ]
         for data in TASKS
         if "prunnet-default" in study.get(data, {})
     ]
-    return table(["", "seeds of the default", *metrics], rows) if rows else NOT_YET
+    heads = [f"{group}, {metric}" for group in GROUPS for metric in metrics]
+    return table(["", "seeds", *heads], rows) if rows else NOT_YET
 
 
 def _pictures(study: Study, kind: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pages.earlier import named, with_note
-from pages.numbers import table
+from pages.numbers import NONE, table
 from pages.rivals import above_rivals_of_other_seeds, furthest_ahead, points_above
 from pages.untrained_table import BETWEEN, gaps
 from study_results import Runs
@@ -48,6 +48,9 @@ class Target:
         return [self.name, f"{self.found:.1f}", f"{self.bound:.1f}", met, each, others]
 
 
+Group = Callable[[Mapping[str, Runs], set[str]], Iterator[Target]]
+
+
 def targets_table(methods: Mapping[str, Runs], others: set[str]) -> str:
     """A row a target, those that are missed with it.
 
@@ -55,22 +58,22 @@ def targets_table(methods: Mapping[str, Runs], others: set[str]) -> str:
         methods: The runs of one task.
         others: The methods that the default is compared with.
     """
+    targets = [target for group in GROUPS.values() for target in group(methods, others)]
     seeds = ["above it, seed by seed", "beside the best of other seeds"]
     heads = ["target", "found", "at least", "met", *seeds]
-    return with_note(table(heads, [target.row for target in _all(methods, others)]))
+    rows = with_note(table(heads, [target.row for target in targets]))
+    if targets and "prunnet-default" in methods and methods["prunnet-default"].is_earlier:
+        rows += "\nThe default was trained with the earlier contrast here.\n"
+    return rows
 
 
-def how_many_are_met(methods: Mapping[str, Runs], others: set[str]) -> str:
-    """Of how many, as in "21 of 28"; the arguments are those of the table."""
-    targets = _all(methods, others)
-    return f"{sum(target.is_met for target in targets)} of {len(targets)}"
+def how_many_are_met(methods: Mapping[str, Runs], others: set[str], group: Group) -> str:
+    """Of a group, as in "21 of 28"; the other arguments are those of the table."""
+    targets = list(group(methods, others))
+    return f"{sum(target.is_met for target in targets)} of {len(targets)}" if targets else NONE
 
 
-def _all(methods: Mapping[str, Runs], others: set[str]) -> list[Target]:
-    return [*_default(methods, others), *_channel(methods)]
-
-
-def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
+def _beside_others(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
     if "prunnet-default" not in methods:
         return
     runs = methods["prunnet-default"]
@@ -85,6 +88,12 @@ def _default(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
             rival = named(best, rivals[best], runs)
             name = f"default, {capacity:.0%} {kind}: {rival} less half a point"
             yield Target(name, runs.mean(*cell), margins, on_others)
+
+
+def _by_itself(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[Target]:
+    if "prunnet-default" not in methods:
+        return
+    runs = methods["prunnet-default"]
     name = "default, 20% to dense: 0.95 x dense self"
     yield Target(name, runs.mean(0.2, 1.0), _above_share(runs, 0.2, 0.95))
     yield from _alone("default", runs, methods)
@@ -107,7 +116,7 @@ def _alone(ours: str, runs: Runs, methods: Mapping[str, Runs]) -> Iterator[Targe
         yield Target(name, runs.mean(1.0, 1.0), points_above(runs, alone, (1.0, 1.0)))
 
 
-def _channel(methods: Mapping[str, Runs]) -> Iterator[Target]:
+def _channel(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[Target]:
     if "prunnet-channel" not in methods:
         return
     runs = methods["prunnet-channel"]
@@ -123,3 +132,11 @@ def _channel(methods: Mapping[str, Runs]) -> Iterator[Target]:
             name = f"channel, {capacity:.0%} to dense, {macs} of the MACs: {theirs}"
             margins = points_above(runs, methods[other], (capacity, 1.0))
             yield Target(name, runs.mean(capacity, 1.0), margins)
+
+
+GROUPS: dict[str, Group] = {
+    "beside other methods": _beside_others,
+    "by itself": _by_itself,
+    "channels": _channel,
+}
+"""The targets of the default and of granularity "channel", by what they are compared with."""

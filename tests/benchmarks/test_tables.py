@@ -11,18 +11,13 @@ import pytest
 
 TEN = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 FIVE = (1.0, 0.8, 0.6, 0.4, 0.2)
+NAMES = (
+    "findings", "methods", "glyphs", "untrained", "speed", "ablations", "met", "targets",
+    "targets-map",
+)  # fmt: skip
 PAGE = "".join(
     f"## {name}\n<!-- {name}: by benchmarks/tables.py -->\nold\n<!-- end of {name} -->\n"
-    for name in (
-        "findings",
-        "glyphs",
-        "untrained",
-        "speed",
-        "ablations",
-        "met",
-        "targets",
-        "targets-map",
-    )
+    for name in NAMES
 )
 
 
@@ -234,20 +229,35 @@ def test_targets_are_shown_in_the_other_metric_too(study: SimpleNamespace) -> No
     )
 
 
+def test_every_method_is_named_and_described(study: SimpleNamespace) -> None:
+    from methods import METHODS
+
+    lines = block(study.method.with_study(PAGE, study.read()), "methods").splitlines()[1:]
+    assert {line.split("`")[1] for line in lines if line} == set(METHODS)
+
+
 def test_how_many_targets_are_met_is_counted_in_both_metrics(study: SimpleNamespace) -> None:
     page = study.method.with_study(PAGE, study.read())
-    counts = []
+    counts = {"default, half a point": "", "default, itself": "", "channel": ""}
     for name in ("targets", "targets-map"):
-        verdicts = [row.split(" | ")[3] for row in block(page, name).splitlines()[6:] if row]
-        counts.append(f"{verdicts.count('yes')} of {len(verdicts)}")
-        assert set(verdicts) == {"yes", "**no**"}
-    assert f"| Glyphs | 2 | {counts[0]} | {counts[1]} |" in block(page, "met")
+        rows = [row.strip("| ").split(" | ") for row in block(page, name).splitlines()]
+        met: dict[str, list[bool]] = {group: [] for group in counts}
+        for row in (row for row in rows if row[3:4] in (["yes"], ["**no**"])):
+            group = row[0].partition(", ")[0]
+            if group == "default":
+                group += ", half a point" if row[0].endswith("half a point") else ", itself"
+            met[group].append({"yes": True, "**no**": False}[row[3]])
+        for group, found in met.items():
+            counts[group] += f" {sum(found)} of {len(found)} |"
+    assert f"| Glyphs | 2 |{''.join(counts.values())}\n" in block(page, "met")
+    assert "of 9" in counts["default, half a point"]
+    assert "of 7" in counts["channel"]  # there is no `slimmable`
 
 
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "finds 30.9 in the dense gallery" in text
-    assert "find 0.4." in text
+    assert "find 0.4 (1 seed)." in text
     exact = "find 70.0 and 31.3;\n  with the running averages of training 69.0 and 30.9."
     assert exact in text  # of seed 0, which the other one has too
     assert "it finds 38.3, beside 31.3 and 44.3\n" in text
@@ -261,7 +271,7 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     study.write(made_up("alpha=1", 0, 0.71))
     study.write(made_up("alpha=1", 1, 0.70))
     text = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert "points more, seed by seed: +0.4, -0.9 (2 seeds)." in text
+    assert "20% gains or loses, seed by seed: +0.4, -0.9 (2 seeds)." in text
     study.write(made_up("depthwise-convolutions=scored", 1, 0.5))
     study.write(made_up("rows=whole-tensors", 0, 0.71))
     study.write(made_up("rows=whole-tensors", 1, 0.72))
