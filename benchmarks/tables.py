@@ -17,6 +17,8 @@ from pages.costs import costs_page
 from pages.examples import fine_tune_page, keep_gallery_page
 from pages.latency import latency_page, latency_pictures
 from pages.method import method_pictures, with_study
+from pages.pixels import with_pixels
+from pages.readme import with_seeds
 from prunnet_pml.evaluation import write_text
 from results import read_results
 from study_results import read_study
@@ -26,12 +28,17 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def pages() -> dict[str, str]:
     """Every page by its name, as it should be for the results that are there."""
+    study = read_study()
     return {
+        "../README.md": with_seeds((DOCS / "../README.md").read_text("utf-8"), study["glyphs"]),
+        "datasets/fashion-mnist.md": with_pixels(
+            (DOCS / "datasets" / "fashion-mnist.md").read_text("utf-8"), read_results("pixels")
+        ),
         "benchmarks.md": costs_page(),
         "keep-gallery.md": keep_gallery_page(),
         "fine-tune.md": fine_tune_page(),
-        "method.md": with_study((DOCS / "method.md").read_text("utf-8"), read_study()),
-        "targets.md": with_study((DOCS / "targets.md").read_text("utf-8"), read_study()),
+        "method.md": with_study((DOCS / "method.md").read_text("utf-8"), study),
+        "targets.md": with_study((DOCS / "targets.md").read_text("utf-8"), study),
         "latency.md": latency_page(read_results("latency")),
         "configs.md": configs_page((DOCS / "configs.md").read_text("utf-8")),
         "channel.md": with_networks(

@@ -97,7 +97,12 @@ def main() -> None:
     prunnet.calibrate(model, islice(loader, 40), tenths)  # exact norm statistics
     matrix = prunnet.evaluate(model, test)
     print(matrix.to_markdown())
-    results = {"steps": arguments.steps, "matrix": json.loads(matrix.to_json())}
+    weights = "timm's ImageNet weights" if arguments.weights is None else arguments.weights.name
+    results = {
+        "steps": arguments.steps,
+        "weights": weights,
+        "matrix": json.loads(matrix.to_json()),
+    }
     write_text(arguments.output, json.dumps(results, indent=2) + "\n")
 
 

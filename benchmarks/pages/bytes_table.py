@@ -52,16 +52,17 @@ def _section(results: dict[str, Any]) -> str:
             f"{cells} | {peaks} |"
         )
     return (
-        f"{HEADING}\n\nMegabytes to have a capacity, `config.json` included. The row of a network "
+        f"{HEADING}\n\nMegabytes (10^6) to have a capacity, `config.json` included. The row of a network "
         "grows by what the next capacity\nadds, and that is what `upgrade` downloads. *Prunable* "
-        "is everything with its scores: float32 beside float32, a\nbyte each beside float16.\n\n"
+        "is everything with its scores: float32 beside float32, a\nbyte each beside float16; *save* is "
+        "how long `save_pretrained` takes.\n\n"
         + "\n".join(lines)
         + "\n\nA capacity c of float32 costs at most c + 1/32 of the dense bytes and 2%: a bit a "
         "weight for the mask, and names.\nWhat is not scored (embedding head, depthwise "
         "convolutions, norms, biases) comes in full with the first capacity; where that\nis more "
         "than a few percent, as in a small network with a wide embedding, it comes on top. *Peak* "
         "is what a process\ngrows by while it loads, the network that it ends with included: the "
-        "bands are read tensor by tensor, the dense file never.\n\n"
+        "bands are read tensor by tensor, the dense file never.\nBoth in megabytes, too.\n\n"
         + "\n".join(sizes)
         + "\n\nA capacity between two bands downloads the larger one and its scores: choose "
         "`capacities` when you save. Where hidden units\nare scored ("

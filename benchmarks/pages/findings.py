@@ -193,9 +193,9 @@ def _teacher(methods: Methods) -> str:
     alone, taught, ours = (f"{runs.mean(0.6, 0.6):.1f}" for runs in found)
     return (
         f"**A trained teacher (BCT), or training together.** A network of 60% finds {alone} in "
-        f"its own gallery, and {taught} if\n  it is trained after the dense one, with that one's class "
-        f"weights beside its own (`bct-per-size`);\n  as a part of the prunable network, from the same "
-        f"first step, {ours} ({_seeds(found[0])})."
+        f"its own gallery, and {taught} if\n  it is trained after the dense one, with that one's "
+        f"class weights beside its own (`bct-per-size`);\n  as a part of the prunable network, "
+        f"from the same first step, {ours} ({_seeds(found[0])})."
     )
 
 

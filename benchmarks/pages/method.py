@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -10,6 +9,7 @@ from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
 from pages.findings import FINDINGS, FLOOR, LONGER, OURS
+from pages.marks import filled
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
 from pages.not_yet import NOT_YET
@@ -31,7 +31,6 @@ TASKS = {
     "glyphs-resnet18": "Glyphs, ResNet-18 of full width",
     "glyphs-vit": "Glyphs, ViT-S",
 }
-_BLOCK = re.compile(r"(<!-- ([\w-]+): by benchmarks/tables.py -->\n).*?(<!-- end of \2 -->)", re.S)
 
 
 def with_study(page: str, study: Study) -> str:
@@ -54,9 +53,7 @@ def with_study(page: str, study: Study) -> str:
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
-    if strange := {found[2] for found in _BLOCK.finditer(page)} - set(blocks):
-        raise ValueError(f"Marks should be among {', '.join(blocks)}. Found {strange}.")
-    return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n{found[3]}", page)
+    return filled(page, blocks)
 
 
 def method_pictures(study: Study) -> dict[str, Picture]:

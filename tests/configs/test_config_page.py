@@ -8,9 +8,14 @@ from pathlib import Path
 import config_table
 import pytest
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS
 from mmengine_runs import forget_runs
 from small_configs import FOLDER, TINY, make_data
 from test_docs import blocks
+
+import prunnet_pml.registry.mmengine  # noqa: F401 - registers
+from prunnet_pml.network import trained_capacities
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*:DeprecationWarning:mmengine",
@@ -49,7 +54,12 @@ def test_the_config_on_the_page_is_one(tmp_path: Path) -> None:
     path.write_text(code.replace("/path/of/prunnet_pml/configs", str(FOLDER)), encoding="utf-8")
     config = Config.fromfile(path)
     assert config.model.backbone.name == "efficientnet_b0"
-    assert config.model.initial_scores == "magnitude"
+    assert "initial_scores" not in config.model  # the library's defaults
     assert config.train_dataloader.dataset.root == "/data/in-shop"
     assert config.val_dataloader.dataset.dataset.type == "InShop"
-    assert config.optim_wrapper.optimizer.lr == 0.1
+    config.model.backbone.pretrained = False
+    embedder = MODELS.build(config.model)
+    assert trained_capacities(embedder.backbone) == (0.8, 0.6, 0.4, 0.2)
+    optimizer = build_optim_wrapper(embedder, config.optim_wrapper)
+    rates = {group["lr"] for group in optimizer.param_groups}
+    assert rates == {1e-3, 1e-2}
