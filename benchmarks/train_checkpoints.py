@@ -41,9 +41,7 @@ from prunnet_pml.hub.card import CARD
 from prunnet_pml.hub.card_text import CURVE, EVALUATION, MATRIX
 from prunnet_pml.hub.catalogue import CATALOGUE, CHECKPOINTS, LICENCE
 from prunnet_pml.hub.layout import CONFIG
-
-UNTRAINED = (0.9, 0.7, 0.5, 0.3, 0.1)
-"""Capacities that are measured beside the trained ones."""
+from prunnet_pml.network import TRAINED_CAPACITIES
 
 
 def build(recipe: CheckpointRecipe, weights: Path | None) -> nn.Module:
@@ -135,10 +133,10 @@ def groups(
 
 
 def measure(folder: Path, recipe: CheckpointRecipe) -> CompatibilityMatrix:
-    """Every capacity in the gallery of every capacity, on characters never seen in training."""
+    """Every capacity with statistics of its own in the gallery of every one, on new characters."""
     model = from_pretrained(folder)
     glyphs = Glyphs("test", size=recipe.image_size)
-    capacities = sorted({1.0, *prunnet.trained_capacities(model), *UNTRAINED}, reverse=True)
+    capacities = sorted({1.0, *TRAINED_CAPACITIES, *recipe.calibrated}, reverse=True)
     images = normalised(glyphs.images / 255, recipe)
     return prunnet.evaluate(model, (images, glyphs.labels), capacities=capacities)
 

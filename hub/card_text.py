@@ -34,7 +34,7 @@ def card_text(
         _head(manifest, architecture, name),
         _use(manifest, name),
         _bytes(manifest),
-        "" if matrix is None else _retrieval(matrix, str(metric), data),
+        "" if matrix is None else _retrieval(manifest, matrix, str(metric), data),
         _training(data, recipe),
         _limits(manifest, license),
     ]
@@ -94,17 +94,31 @@ def _bytes(manifest: Manifest) -> str:
     return "## Bytes\n\n" + "\n".join(rows)
 
 
-def _retrieval(matrix: CompatibilityMatrix, metric: str, data: str | None) -> str:
+def _retrieval(
+    manifest: Manifest, matrix: CompatibilityMatrix, metric: str, data: str | None
+) -> str:
     label = METRICS.get(metric, metric)
     cross, own = matrix.cross_test(metric), matrix.self_test(metric)
     trained = matrix.trained_capacities
+    owners = manifest.norm_owners
+    marks = {
+        c: ("" if trained is None or c in (1.0, *trained) else " *")
+        + (" †" if owners and c not in owners else "")
+        for c in cross
+    }
     rows = [
-        f"| {percent(c)}{'' if trained is None or c in (1.0, *trained) else ' *'} "
+        f"| {percent(c)}{marks[c]} "
         f"| {100 * cross[c]:.1f} | {f'{100 * own[c]:.1f}' if c in own else ''} |"
         for c in sorted(cross, reverse=True)
     ]
     where = f" on {data.rstrip('.')}" if data else ""
-    note = "\n\n\\* took no part in training" if any(" *" in row for row in rows) else ""
+    meanings = {
+        " *": "\\* took no part in training",
+        " †": "† with interpolated norm statistics, as it has none here: `prune` the prunable "
+        "network with images as `calibration` for exact ones",
+    }
+    found = [text for mark, text in meanings.items() if any(mark in m for m in marks.values())]
+    note = "".join(f"\n\n{text}" for text in found)
     table = "\n".join(
         ["| query capacity | dense gallery | own gallery |", "| ---: | ---: | ---: |", *rows]
     )

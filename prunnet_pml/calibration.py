@@ -47,8 +47,11 @@ def calibrate(
         owners = (capacity for norm in norms for capacity in norm.set_capacities)
         capacities = dict.fromkeys((1.0, *trained_capacities(model), *owners))
     chosen = check_capacities(capacities, dense=True)
-    if not isinstance(loader, Iterable):
-        raise ValueError(f"`loader` should yield images. Found {type(loader).__name__}.")
+    if isinstance(loader, Tensor) or not isinstance(loader, Iterable):
+        raise ValueError(
+            "`loader` should yield batches of images, as a list of one does. "
+            f"Found {type(loader).__name__}."
+        )
     if not norms:
         return
     sets = [(norm, value) for norm in norms for value in chosen]
@@ -95,11 +98,13 @@ def _estimate(
     try:
         model.eval()
         for norm in momenta:
-            norm.train()
+            norm.training = True  # not train(): a norm may hold a dropout
         for owner in sets:
             for statistic in _statistics(*owner):
                 statistic.zero_()
-        with torch.no_grad(), capacity(model, get_capacity(model)):
+        # Eager: of a compiled network every batch's momentum would be a graph of its own.
+        eager = torch.compiler.set_stance("force_eager")
+        with eager, torch.no_grad(), capacity(model, get_capacity(model)):
             for batch in tqdm(batches, desc="calibrate", disable=None, leave=False):
                 images = as_input(_images(batch), model)
                 for value in capacities:

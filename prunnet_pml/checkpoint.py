@@ -33,8 +33,9 @@ class Prunable(Stamped):
         """As ``nn.Module.load_state_dict``; where it refuses, nothing was changed.
 
         Raises:
-            ValueError: If the checkpoint is of another architecture: a tensor has another shape,
-                no name is the network's, or (with ``strict``) names are missing or unknown.
+            ValueError: If the checkpoint is of another architecture: a tensor is none, or has
+                another shape, no name is the network's, or (with ``strict``) names are missing or
+                unknown.
         """
         if isinstance(state_dict, Mapping):  # what is none, torch refuses
             _check(self, state_dict, strict)
@@ -76,11 +77,13 @@ def _check(model: nn.Module, state_dict: Mapping[str, Any], strict: bool) -> Non
     for key in own.keys() & state_dict.keys():
         value, given = own[key], state_dict[key]
         first = 1 if _is_filled_in(key) else 0  # a checkpoint brings as many sets as it likes
-        if (
-            isinstance(value, Tensor)
-            and isinstance(given, Tensor)
-            and value.shape[first:] != given.shape[first:]
-        ):
+        if not isinstance(value, Tensor):  # a module's extra state
+            continue
+        if not isinstance(given, Tensor):
+            raise ValueError(
+                f"`state_dict` should hold tensors. Found a {type(given).__name__} at `{key}`."
+            )
+        if value.shape[first:] != given.shape[first:]:
             raise ValueError(
                 f"`state_dict` should fit {network}: `{key}` should have shape "
                 f"{tuple(value.shape)}. Found {tuple(given.shape)}."

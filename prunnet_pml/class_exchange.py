@@ -7,6 +7,8 @@ nothing.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -33,6 +35,33 @@ def exchanged_class(mixin: Any, original: Any) -> Any:  # noqa: ANN401 (to mypy,
     name = f"{mixin.__name__}{original.__name__}"
     body = {"__module__": original.__module__, "__doc__": original.__doc__}
     return type(name, (mixin, original), body)
+
+
+def check_free(
+    model: nn.Module, modules: Iterable[nn.Module], mixin: type[Exchanged], plain: nn.Module
+) -> None:
+    """Refuses modules with attributes of their own that a mixin would shadow, or overwrite.
+
+    Args:
+        model: What the modules are part of, and named in.
+        modules: Those that are about to get the mixin.
+        mixin: What they get.
+        plain: torch's own module, whose attributes a mixin may replace.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    classes = [base for base in mixin.__mro__ if issubclass(base, Exchanged)]
+    brought = {n for base in classes for n in (*vars(base), *inspect.get_annotations(base))}
+    brought = {name for name in brought if not name.startswith("__")} - {*dir(plain)}
+    names = {module: name for name, module in model.named_modules()}
+    for module in modules:
+        if taken := sorted(name for name in brought if hasattr(module, name)):
+            raise ValueError(
+                f"`{names[module]}` should have no attribute `{taken[0]}`, which a prunable "
+                f"network gives it. Found one in {type(module).__name__}: rename it, or leave a "
+                "layer out by `filter_fn`."
+            )
 
 
 def exchange_class(module: nn.Module, mixin: type[_Mixin]) -> _Mixin:

@@ -56,5 +56,7 @@ def magnitude_scores(weight: Tensor) -> Tensor:
     it. How small they are says how fast training can change the ranks.
     """
     magnitude = weight.detach().abs()
+    magnitude = magnitude.to(torch.promote_types(magnitude.dtype, torch.float32))  # squares: half
     scale = magnitude.square().mean().sqrt() / _MAGNITUDE
-    return torch.where(scale > 0, magnitude / scale, torch.full_like(magnitude, _MAGNITUDE))
+    scores = torch.where(scale > 0, magnitude / scale, torch.full_like(magnitude, _MAGNITUDE))
+    return scores.to(weight.dtype)

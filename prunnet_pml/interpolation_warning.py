@@ -15,8 +15,8 @@ class InterpolationWarning(UserWarning):
 
 
 def statistics_owners(model: nn.Module) -> set[float]:
-    """The capacities below 1 that own a set in every norm of a network; none without norms."""
-    sets = [{*m.set_capacities} for m in model.modules() if isinstance(m, CapacityNorm)]
+    """The capacities that own a set in every norm of a network, 1 too; none without norms."""
+    sets = [{1.0, *m.set_capacities} for m in model.modules() if isinstance(m, CapacityNorm)]
     return set.intersection(*sets) if sets else set()
 
 
@@ -27,7 +27,7 @@ def warn_of_interpolation(
 
     Args:
         capacities: Those that are read, in (0, 1].
-        owners: Those below 1 that have their own; none of a network without norms.
+        owners: Those that have their own; none of a network without norms.
         remedy: A sentence on what to do.
     """
     without = sorted({*capacities} - {1.0, *owners}) if owners else []

@@ -21,8 +21,6 @@ from prunnet_pml.space import Stamped
 
 SCORES = {"weight": "scores", "bias": "bias_scores"}
 """Which parameter holds the scores of which."""
-TAKEN = (*SCORES.values(), "capacity", "trained_capacities", "multiple")
-"""Attributes of a scored layer, which no layer may have before."""
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -61,6 +59,7 @@ class ScoredLayer(Stamped):
     """
 
     scores: nn.Parameter
+    bias_scores: nn.Parameter | None
     capacity: float
     trained_capacities: tuple[float, ...]
     multiple: int = 1
@@ -123,6 +122,17 @@ class ScoredLayer(Stamped):
 
     def _load_from_state_dict(self, *args: Any) -> None:  # noqa: ANN401
         super()._load_from_state_dict(*args)
+        self.find_masks()
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Self)
+        """Also finds the masks anew, of another dtype or device now."""
+        super()._apply(*args, **kwargs)
+        self.find_masks()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy: a compiled graph would look for masks and find none."""
+        super().__setstate__(state)
         self.find_masks()
 
     def _replicate_for_data_parallel(self) -> Any:  # noqa: ANN401

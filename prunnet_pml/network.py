@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from prunnet_pml.checkpoint import Prunable
-from prunnet_pml.class_exchange import Exchanged, exchange_class
+from prunnet_pml.class_exchange import Exchanged, check_free, exchange_class
 from prunnet_pml.given_network import check_network, unwrapped
 from prunnet_pml.initial_scores import InitialScores, score_function
 from prunnet_pml.layers import ScoredLayer, add_scores
@@ -89,8 +89,8 @@ def make_prunable(
     Raises:
         ImportError: If ``granularity`` is ``"channel"`` and Torch-Pruning is not installed.
         ValueError: If there is nothing to score, the network is prunable already or wrapped (in
-            ``DistributedDataParallel``, say), or an argument is out of its range. The network is
-            then as it was.
+            ``DistributedDataParallel``, say), a layer or norm has an attribute that a prunable one
+            gets, or an argument is out of its range. The network is then as it was.
     """
     trained = check_capacities(capacities)
     _check_plain(model)
@@ -107,19 +107,22 @@ def make_prunable(
             _refuse("`units`", filter_fn=filter_fn, round_to=round_to, example_input=example_input)
     else:
         raise ValueError(f"`granularity` should be 'weight' or 'channel'. Found {granularity!r}.")
+    if units is None:
+        check_free(model, layers, ScoredLayer, nn.Linear(1, 1, device="meta"))
+    norms = [module for module in model.modules() if owns_statistics(module)]
+    check_free(model, norms, CapacityNorm, nn.BatchNorm1d(1, device="meta"))
+    warn_of_single_sets(model)
     try:
         if units is not None:
             score_units(model, units, score, trained)
         else:
             for layer in layers:
                 add_scores(layer, score, trained, score_bias)
-        for module in model.modules():
-            if owns_statistics(module):
-                add_sets(module, trained)
+        for norm in norms:
+            add_sets(norm, trained)
     except BaseException:  # an interrupt, too, leaves the network as it was
         make_plain(model)
         raise
-    warn_of_single_sets(model)
     if not isinstance(model, Exchanged):  # a single layer or norm is one already
         exchange_class(model, Prunable)
     stamp(model, space)

@@ -64,11 +64,11 @@ class CapacityNorm(Exchanged):
     def _statistic(self, name: str) -> Tensor:
         if self.capacity == 1 or self.capacity in self.set_capacities:
             return self._set_of(name, self.capacity)
-        return self._interpolated(name)
+        return self._interpolated(name, self.capacity)
 
-    def _interpolated(self, name: str) -> Tensor:
+    def _interpolated(self, name: str, capacity: float) -> Tensor:
         owned = {c: self._set_of(name, c) for c in (*self.set_capacities, 1.0)}
-        return interpolated(owned, self.capacity)
+        return interpolated(owned, capacity)
 
     def _set_of(self, name: str, capacity: float) -> Tensor:
         dense: Tensor = self._buffers[name]
@@ -79,14 +79,13 @@ class CapacityNorm(Exchanged):
 
     def own_set(self, capacity: float) -> None:
         """Gives an untrained capacity a set of its own, starting from what is read there now."""
-        current, self.capacity = self.capacity, capacity
+        grown = {}
         with torch.inference_mode(False):  # training may update what an evaluation added
-            rows = {name: self._statistic(name) for name in STATISTICS}
-            for name, row in rows.items():
-                stacked = self._buffers[f"capacity_{name}"]
-                self._buffers[f"capacity_{name}"] = torch.cat([stacked, row.unsqueeze(0)])
+            for name in STATISTICS:
+                stacked, row = self._buffers[f"capacity_{name}"], self._interpolated(name, capacity)
+                grown[f"capacity_{name}"] = torch.cat([stacked, row.unsqueeze(0)])
+            self._buffers.update(grown)
             self._name_sets((*self.set_capacities, capacity))
-        self.capacity = current
 
     def drop_set(self, capacity: float) -> None:
         """Takes a capacity's set away again."""
@@ -155,7 +154,8 @@ def interpolated(sets: Mapping[float, Tensor], capacity: float) -> Tensor:
 
 def capacity_units(capacities: Iterable[float]) -> Tensor:
     """Capacities as ``norm_capacities`` keeps them."""
-    return torch.tensor([round(capacity * _UNIT) for capacity in capacities], dtype=torch.int64)
+    units = [round(capacity * _UNIT) for capacity in capacities]
+    return torch.tensor(units, dtype=torch.int64, device="cpu")
 
 
 def stored_capacities(units: Tensor) -> list[float]:
@@ -201,27 +201,30 @@ def check_norms(model: nn.Module) -> None:
 
 def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:
     """Turns a norm into one with a set of statistics per capacity, in place."""
+    if norm._buffers.get("num_batches_tracked") is None:  # as torch fills it in when it loads
+        mean: Any = norm._buffers["running_mean"]
+        norm._buffers["num_batches_tracked"] = torch.tensor(0, device=mean.device)
+    sets = {}
+    for name in STATISTICS:
+        dense: Any = norm._buffers[name]
+        sets[f"capacity_{name}"] = dense.repeat(len(capacities), *[1] * dense.dim())
     owner = exchange_class(norm, CapacityNorm)
     owner.capacity = 1.0
     owner.trained_capacities = capacities
-    if owner._buffers.get("num_batches_tracked") is None:  # as torch fills it in when it loads
-        owner._buffers["num_batches_tracked"] = torch.tensor(
-            0, device=owner._buffers["running_mean"].device
-        )
-    for name in STATISTICS:
-        dense = owner._buffers[name]
-        sets = dense.repeat(len(capacities), *[1] * dense.dim())
-        owner.register_buffer(f"capacity_{name}", sets)
-    owner.register_buffer(CAPACITIES, None)
+    for name, stacked in {**sets, CAPACITIES: None}.items():
+        owner.register_buffer(name, stacked)
     owner._name_sets(capacities)
 
 
 def remove_sets(norm: CapacityNorm) -> None:
-    """Turns a norm into one of its original class with its current statistics, in place."""
+    """Turns a norm into one of its original class with its current statistics, in place.
+
+    Also one that ``add_sets`` left half way.
+    """
     for name in STATISTICS:
         norm._buffers[name] = norm._statistic(name).detach().clone()
-        del norm._buffers[f"capacity_{name}"]
-    del norm._buffers[CAPACITIES]
+        norm._buffers.pop(f"capacity_{name}", None)
+    norm._buffers.pop(CAPACITIES, None)
     for name in ("capacity", "trained_capacities", "set_capacities"):
-        del norm.__dict__[name]
+        norm.__dict__.pop(name, None)
     restore_class(norm)

@@ -254,7 +254,9 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         """Leaves the integrated gradient of what has been collected in ``.grad``."""
         start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
         generator = torch.Generator().manual_seed((start + self._steps) % 2**32)
-        self._rows.integrate(scored, self.integration, generator)
+        device = next(self._parameters()).device.type
+        with torch.autocast(device, enabled=False):  # or inner products are found in half precision
+            self._rows.integrate(scored, self.integration, generator)
 
     def _skip(self, silent: bool) -> None:
         self.skipped_steps += 1

@@ -31,3 +31,8 @@ def new_pass(model: nn.Module) -> Iterator[None]:
 def get_pass(model: nn.Module) -> int | None:
     """The number of the pass that runs, another one for every pass; None outside of one."""
     return _RUNNING.get(first_scored_layer(model))
+
+
+def is_any_running() -> bool:
+    """Whether a pass of any network runs."""
+    return bool(_RUNNING)

@@ -8,7 +8,7 @@ from typing import TypeGuard
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from prunnet_pml.layers import TAKEN, is_scorable
+from prunnet_pml.layers import is_scorable
 from prunnet_pml.user_warning import warn_user
 
 
@@ -25,8 +25,8 @@ def layers_to_score(
         score_depthwise: As in ``make_prunable``.
 
     Raises:
-        ValueError: If there are none, ``filter_fn`` is no function, the network has parameters
-            without a shape yet, or one of the layers has an attribute that scores need.
+        ValueError: If there are none, ``filter_fn`` is no function, or the network has parameters
+            without a shape yet.
     """
     if not (filter_fn is None or callable(filter_fn)):
         raise ValueError(
@@ -59,8 +59,6 @@ def layers_to_score(
             f"{chosen_by} should be true for a Conv2d or Linear{others} of {type(model).__name__}. "
             f"Found none among {len(scorable)} ({names})."
         )
-    for name, layer in layers.items():
-        _check_attributes(name, layer)
     if passed_over := [name for name in wanted if name not in layers]:
         warn_user(
             f"{len(passed_over)} of {len(wanted)} layers of `model` get no scores and stay whole, "
@@ -68,15 +66,6 @@ def layers_to_score(
             "(by weight_norm, spectral_norm or torch.nn.utils.prune) or quantised."
         )
     return [*layers.values()]
-
-
-def _check_attributes(name: str, layer: nn.Module) -> None:
-    taken = [attribute for attribute in TAKEN if hasattr(layer, attribute)]
-    if taken:
-        raise ValueError(
-            f"`{name}` should have no attribute `{taken[0]}`, which a scored layer has. Found "
-            f"one in {type(layer).__name__}: rename it, or leave the layer out by `filter_fn`."
-        )
 
 
 def is_depthwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:

@@ -68,14 +68,21 @@ def make_slimmable(network: nn.Module, capacities: Iterable[float]) -> nn.Module
         capacities: Those that it will run at, 1.0 among them.
 
     Raises:
-        ValueError: If a convolution has a bias, or groups: their first channels are no network.
+        ValueError: If a convolution has a bias, or groups: their first channels are no network. Or
+            if a layer or norm is of a subclass, whose own ways would be lost.
     """
     capacities = tuple(capacities)
+    plain = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d) and (module.bias is not None or module.groups > 1):
             raise ValueError(
                 "`network` should have convolutions without bias and groups. "
                 f"Found {name}: {module}."
+            )
+        if isinstance(module, plain) and type(module) not in plain:
+            raise ValueError(
+                "`network` should have torch's own convolutions, linear layers and batch norms. "
+                f"Found {name}: {type(module).__name__}."
             )
     for module in list(network.modules()):
         for name, child in module.named_children():
@@ -177,6 +184,8 @@ def _narrowed(norm: nn.BatchNorm1d | nn.BatchNorm2d, channels: int) -> nn.Module
     narrow = type(norm)(channels, eps=norm.eps, momentum=norm.momentum)
     state = norm.state_dict()
     narrow.load_state_dict({k: v[:channels] if v.dim() else v for k, v in state.items()})
+    for parameter, old in zip(narrow.parameters(), norm.parameters(), strict=True):
+        parameter.requires_grad_(old.requires_grad)
     return narrow.to(next(iter(state.values())).device)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from torch import nn
 
+import prunnet_pml as prunnet
 from prunnet_pml.initial_scores import magnitude_scores, uniform_scores
 
 
@@ -24,3 +28,22 @@ def test_magnitude_scores_rank_as_the_weights_do() -> None:
 
 def test_magnitude_scores_of_zero_weights_are_finite() -> None:
     assert torch.equal(magnitude_scores(torch.zeros(4, 3)), torch.full((4, 3), 0.1))
+
+
+@pytest.mark.parametrize("scale", [1e-4, 300.0])
+@pytest.mark.parametrize("granularity", ["weight", "channel"])
+def test_magnitudes_rank_in_half_precision_too(scale: float, granularity: str) -> None:
+    """Their squares would be 0, or infinite."""
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(scale * 8)
+    images = {"example_input": torch.zeros(2, 64)} if granularity == "channel" else {}
+    prunnet.make_prunable(model, granularity=granularity, filter_fn=lambda *_: True, **images)
+    half = copy.deepcopy(model).half()
+    prunnet.reset_scores(half)
+    for scores, expected in zip(
+        prunnet.score_parameters(half), prunnet.score_parameters(model), strict=True
+    ):
+        assert scores.dtype == torch.float16
+        torch.testing.assert_close(scores.float(), expected, rtol=1e-2, atol=1e-3)

@@ -470,3 +470,13 @@ def test_copies_of_a_layer_share_one_class() -> None:
     layers = list(prunnet.scored_layers(prunnet.make_prunable(TinyEmbedder())).values())
     assert type(layers[0]) is type(layers[1])
     assert all(isinstance(layer, ScoredLayer) for layer in layers)
+
+
+def test_a_checkpoint_that_holds_no_tensor_changes_nothing(model: nn.Module) -> None:
+    before = snapshot(model)
+    other = {key: value + 1 for key, value in model.state_dict().items()}
+    other["head.bias"] = other["head.bias"].numpy()
+    with pytest.raises(ValueError, match=r"should hold tensors\. Found a ndarray at `head.bias`"):
+        model.load_state_dict(other)
+    for key, value in model.state_dict().items():
+        assert value.equal(before[key])

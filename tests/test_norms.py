@@ -433,3 +433,57 @@ def test_norms_that_were_frozen_into_others_are_warned_of() -> None:
         prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)
     with pytest.warns(UserWarning, match="`bn1`, a FrozenBatchNorm2d, has one set of running"):
         prunnet.calibrate(model, loader())
+
+
+def test_a_set_that_can_not_be_added_leaves_no_trace(
+    trained: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, cat, calls = snapshot(trained), torch.cat, []
+
+    def failing(*args: object) -> Tensor:
+        calls.append(args)
+        if len(calls) == 5:  # in the middle of the second norm
+            raise MemoryError
+        return cat(*args)
+
+    monkeypatch.setattr(torch, "cat", failing)
+    with pytest.raises(MemoryError):
+        prunnet.calibrate(trained, loader(), [0.5])
+    monkeypatch.undo()
+    assert_equal_states(trained, before)
+    prunnet.calibrate(trained, loader(), [0.5])
+
+
+def test_a_dropout_inside_of_a_norm_stays_off_while_calibrating() -> None:
+    class NormAndDropout(nn.BatchNorm2d):
+        def __init__(self, channels: int) -> None:
+            super().__init__(channels)
+            self.drop = nn.Dropout(0.5)
+
+        def forward(self, features: Tensor) -> Tensor:
+            return self.drop(super().forward(features))
+
+    model = TinyEmbedder()
+    model.bn1 = NormAndDropout(model.bn1.num_features)
+    prunnet.make_prunable(model)
+    prunnet.calibrate(model, loader())
+    once = snapshot(model)
+    prunnet.calibrate(model, loader())
+    assert_equal_states(model, once)
+    assert model.bn1.drop.training
+
+
+def test_calibrating_a_compiled_network_compiles_nothing(trained: nn.Module) -> None:
+    """Each batch weighs otherwise, and each weight would be a graph."""
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    eager = copy.deepcopy(trained)
+    prunnet.calibrate(torch.compile(trained, backend=backend), loader())
+    prunnet.calibrate(eager, loader())
+    assert not graphs
+    assert_equal_states(trained, snapshot(eager))
+    torch.compiler.reset()

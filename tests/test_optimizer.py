@@ -11,6 +11,7 @@ import pytest
 import timm
 import torch
 from networks import TinyEmbedder, assert_equal_states, snapshot
+from pytorch_metric_learning.losses import ArcFaceLoss
 from torch import Tensor, nn
 
 import prunnet_pml as prunnet
@@ -660,3 +661,40 @@ def test_an_aggregator_takes_layers_of_several_types() -> None:
         model[1](model[0](torch.randn(3, 4)).bfloat16()).sum().backward()
     assert model[1]._parameters["weight"].grad.dtype == torch.bfloat16
     optimizer.step()
+
+
+def test_autocast_around_the_loop_leaves_the_integration_alone(task: Task) -> None:
+    """Lightning and Accelerate put a whole training step into autocast."""
+    images = torch.randn(6, 1, 8, 8)
+    found = []
+    for outside in (False, True):
+        optimizer = task.optimizer()
+        with torch.autocast("cpu", torch.bfloat16, enabled=outside):
+            for _ in optimizer.capacities():
+                with torch.autocast("cpu", enabled=False):
+                    task.loss(images).backward()
+        found.append([p.grad.clone() for p in task.parameters() if p.grad is not None])
+        optimizer.zero_grad()
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_another_default_device_leaves_a_step_alone(task: Task) -> None:
+    optimizer, images = task.optimizer(), torch.randn(6, 1, 8, 8)
+    labels = torch.arange(6) % 3
+    with torch.device("meta"):
+        for _ in optimizer.capacities():
+            loss = nn.functional.cross_entropy(task.model(images) @ task.classes, labels)
+            loss.backward()
+        optimizer.step()
+    assert all(parameter.device.type == "cpu" for parameter in task.parameters())
+
+
+def test_a_loss_of_another_network_than_the_one_that_trains_is_told(task: Task) -> None:
+    """A cell of a notebook was run again, and the loss was not made anew."""
+    loss_func = prunnet.CompatibleLoss(ArcFaceLoss(3, 4), copy.deepcopy(task.model))
+    optimizer, images = task.optimizer(), torch.randn(6, 1, 8, 8)
+    with pytest.raises(RuntimeError, match=r"`model` of a loss or miner should be the network"):
+        for _ in optimizer.capacities():
+            loss_func(task.model(images), torch.arange(6) % 3).backward()
+    assert prunnet.get_capacity(task.model) == 1

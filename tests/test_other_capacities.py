@@ -100,3 +100,11 @@ def test_loading_another_part_of_a_bigger_module_is_no_news() -> None:
         del state[key]
     other.load_state_dict(state, strict=False)
     assert torch.equal(other[1].weight, one[1].weight)
+
+
+@pytest.mark.filterwarnings("default::prunnet_pml.InterpolationWarning")
+def test_parts_that_share_no_capacity_are_warned_of() -> None:
+    parts = [prunnet.make_prunable(TinyEmbedder(), [c], space_id="one") for c in (0.2, 0.5)]
+    for capacity in (0.2, 0.5):
+        with pytest.warns(prunnet.InterpolationWarning, match=r"where those of 1 are known"):
+            prunnet.prune(nn.ModuleList(parts), capacity)

@@ -70,8 +70,13 @@ def test_gradients_of_all_widths_are_summed_and_norms_are_apart() -> None:
 
 
 def test_a_grouped_convolution_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"`network` should have .* groups. Found conv_dw|blocks"):
-        make_slimmable(timm.create_model("test_efficientnet"), CAPACITIES)
+    model = build_network(Recipe(widths=(4, 8, 12, 16)))
+    model.conv1 = nn.Conv2d(1, 4, 3, groups=1, bias=True)
+    with pytest.raises(ValueError, match=r"`network` should have .* groups. Found conv1"):
+        make_slimmable(model, CAPACITIES)
+    model.conv1 = nn.Conv2d(4, 4, 3, groups=2, bias=False)
+    with pytest.raises(ValueError, match=r"`network` should have .* groups. Found conv1"):
+        make_slimmable(model, CAPACITIES)
 
 
 def test_a_narrowed_network_computes_the_same_and_holds_no_more_than_it_needs() -> None:
@@ -84,3 +89,18 @@ def test_a_narrowed_network_computes_the_same_and_holds_no_more_than_it_needs() 
     wide = sum(p.numel() for p in narrowed(model, 1.0, images).layer4.parameters())
     narrow = sum(p.numel() for p in alone.layer4.parameters())
     assert narrow / wide == pytest.approx(0.25, abs=0.01)
+
+
+def test_layers_that_are_more_than_torchs_own_are_refused() -> None:
+    model = build_network(Recipe(widths=(4, 8, 12, 16)))
+    model.bn1 = timm.layers.BatchNormAct2d(4, act_layer=nn.SiLU)
+    with pytest.raises(ValueError, match=r"torch's own .* Found bn1: BatchNormAct2d"):
+        make_slimmable(model, CAPACITIES)
+
+
+def test_frozen_norms_stay_frozen() -> None:
+    model = build_network(Recipe(widths=(4, 8, 12, 16)))
+    model.bn1.requires_grad_(False)
+    make_slimmable(model, CAPACITIES)
+    assert not any(parameter.requires_grad for parameter in model.bn1.parameters())
+    assert all(parameter.requires_grad for parameter in model.layer1.parameters())

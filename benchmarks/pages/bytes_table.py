@@ -52,10 +52,10 @@ def _section(results: dict[str, Any]) -> str:
             f"{cells} | {peaks} |"
         )
     return (
-        f"{HEADING}\n\nMegabytes (10^6) to have a capacity, `config.json` included. The row of a network "
-        "grows by what the next capacity\nadds, and that is what `upgrade` downloads. *Prunable* "
-        "is everything with its scores: float32 beside float32, a\nbyte each beside float16; *save* is "
-        "how long `save_pretrained` takes.\n\n"
+        f"{HEADING}\n\nMegabytes (10^6) to have a capacity, `config.json` included. The row of a "
+        "network grows by what the next capacity\nadds, and that is what `upgrade` downloads. "
+        "*Prunable* is everything with its scores: float32 beside float32, a\nbyte each beside "
+        "float16; *save* is how long `save_pretrained` takes.\n\n"
         + "\n".join(lines)
         + "\n\nA capacity c of float32 costs at most c + 1/32 of the dense bytes and 2%: a bit a "
         "weight for the mask, and names.\nWhat is not scored (embedding head, depthwise "

@@ -29,11 +29,7 @@ def _section() -> str:
         sizes = (entry.sizes[0.2], entry.sizes[1.0], entry.prunable_size)
         cells = [f"`{entry.name}`", f"{entry.parameters / 1e6:.2f} M"]
         cells += [f"{size / 1e6:.2f} MB" for size in sizes]
-        own_statistics = describe(entry.name).manifest.norm_capacities
-        cells += [
-            f"{100 * cross[c]:.1f}" if c in own_statistics else f"*{100 * cross[c]:.1f}*"
-            for c in CAPACITIES
-        ]
+        cells += [f"{100 * cross[c]:.1f}" for c in CAPACITIES]
         found.append(f"| {' | '.join(cells)} |")
     return (
         f"{HEADING}\n\nSmall checkpoints come with the package, so they need no network. `prunnet "
@@ -45,13 +41,12 @@ def _section() -> str:
         'student = from_pretrained("prunnet_resnet18.glyphs", capacity=0.2)        # plain\n```'
         "\n\nBytes, and Recall@1 in percent of queries at each capacity in the dense network's "
         "gallery, on letters never seen in\ntraining. Capacities with a * took no part in "
-        "training: their norm statistics are calibrated, or, in *italics*,\ninterpolated, with "
-        "which MobileNetV2 finds next to nothing.\n\n"
+        "training; all of these have exact norm statistics. MobileNetV2\nhas none of "
+        "90, 70 and 30%, so as to stay small: calibrate them before, or they find next to nothing "
+        "([method.md](method.md)).\n\n"
         + "\n".join(found)
         + '\n\n`publish(name, "team/name")`, or `prunnet publish`, sends one to a repository '
         "of yours, with the dense\nnetwork for stock timm beside it, which the package leaves out. "
         "Trained and measured by\n`benchmarks/train_checkpoints.py NAME`; each folder in "
-        "[hub/checkpoints](../hub/checkpoints) has its card. MobileNetV2 was trained\nwhen "
-        "the contrast of `CompatibleLoss` still counted all images of a class alike, which on "
-        "Glyphs makes little\ndifference ([method.md](method.md)).\n"
+        "[hub/checkpoints](../hub/checkpoints) has its card.\n"
     )

@@ -33,7 +33,7 @@ does. No labels are needed, and nothing is indexed again.
     return (
         f"{text}Recall@1 in percent in the OLD gallery, on characters never seen in training. The "
         f"dense network trained for\n{results['dense_steps']} steps and finds {100 * own:.1f} in "
-        f"its own gallery; {results['steps']} anchored steps followed. "
+        f"its own gallery; {results['steps']} anchored steps followed.\n"
         "Norm statistics of all but the old network are exact, by `calibrate`.\n\n"
         + "\n".join(lines)
         + "\n\nWritten by `benchmarks/tables.py` from `benchmarks/results/keep_gallery.json`, "

@@ -137,6 +137,9 @@ def _embed(
                 raise ValueError(
                     f"`data` should yield (image, label). Found {type(batch).__name__}."
                 )
+            if not isinstance(batch[0], Tensor):
+                found = type(batch[0]).__name__
+                raise ValueError(f"`data` should yield images as one tensor. Found a {found}.")
             images = as_input(batch[0], model, device)
             embeddings = {}
             for key, at_capacity in passes.items():
@@ -180,7 +183,11 @@ def _batches(data: Images, batch_size: int) -> Iterable[Any]:
 
 
 def _checked_labels(given: Any, count: int) -> Tensor:  # noqa: ANN401 (what a loader collates)
-    labels: Tensor = torch.as_tensor(given).cpu()
+    try:
+        labels: Tensor = torch.as_tensor(given).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:  # of texts, say
+        found = type(given).__name__
+        raise ValueError(f"labels should be {count} integers. Found a {found}: {error}") from error
     if labels.shape != (count,) or labels.is_floating_point():
         found = f"{labels.dtype} {tuple(labels.shape)}"
         raise ValueError(f"labels should be {count} integers, one an image. Found {found}.")

@@ -6,6 +6,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from prunnet_pml.evaluation.embedding_checks import check_embeddings_by_capacity, check_one_size
 from prunnet_pml.evaluation.matrix import METRICS, CompatibilityMatrix
 
 _DEEPEST_RECALL = 8
@@ -72,27 +73,13 @@ def _results_needed(
 
 
 def _check(embeddings: Mapping[float, Tensor], labels: Tensor, name: str) -> None:
-    if not embeddings:
-        raise ValueError(f"`{name}` should hold embeddings of at least one capacity. Found none.")
     if not isinstance(labels, Tensor):
         found = type(labels).__name__
         raise ValueError(f"`{name}_labels` should be a tensor of integers [n]. Found a {found}.")
     if labels.dim() != 1 or len(labels) == 0 or labels.is_floating_point():
         found = f"{labels.dtype} {tuple(labels.shape)}"
         raise ValueError(f"`{name}_labels` should be integers [n], n at least 1. Found {found}.")
-    for value, tensor in embeddings.items():
-        if not isinstance(tensor, Tensor):
-            found = type(tensor).__name__
-            raise ValueError(f"`{name}` should hold tensors [n, d]. Found a {found} at {value}.")
-        if tensor.dim() != 2 or len(tensor) != len(labels):
-            raise ValueError(
-                f"`{name}` should hold embeddings [{len(labels)}, d], one per label. Found "
-                f"{tuple(tensor.shape)} at capacity {value}."
-            )
-        if not tensor.isfinite().all():
-            raise ValueError(
-                f"`{name}` should hold finite embeddings. Found NaN or infinity at {value}."
-            )
+    check_embeddings_by_capacity(embeddings, name, len(labels), "one per label")
 
 
 def _check_pair(
@@ -102,11 +89,7 @@ def _check_pair(
     gallery_labels: Tensor,
     leave_one_out: bool,
 ) -> None:
-    sizes = {tensor.shape[1] for tensor in (*query.values(), *gallery.values())}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"`query` and `gallery` should hold embeddings of one size. Found {sorted(sizes)}."
-        )
+    check_one_size(query, gallery)
     if leave_one_out and not query_labels.equal(gallery_labels[: len(query_labels)]):
         raise ValueError(
             "`leave_one_out` should be True only where the gallery begins with the images of the "

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from prunnet_pml.evaluation.writing import replacing
 from prunnet_pml.inference.gallery_stamp import GalleryStamp
+from prunnet_pml.interpolation_warning import statistics_owners, warn_of_interpolation
 from prunnet_pml.masks import check_capacity
 from prunnet_pml.network import capacity as at_capacity
 from prunnet_pml.network import is_prunable, scored_layers
@@ -83,6 +84,10 @@ class AsymmetricInference(InferenceModel):
                 f"Found {capacity} and {space_id}."
             )
         self._capacity = None if capacity is None else check_capacity(capacity)
+        if self._is_prunable and self._capacity is not None:
+            remedy = "Calibrate the network before, or embed at another `capacity`."
+            owners = statistics_owners(self._networks)
+            warn_of_interpolation([self._capacity], owners, remedy)
         self._space_id = None if space_id is None else check_space_id(space_id)
         self.stamp: GalleryStamp | None = None
 

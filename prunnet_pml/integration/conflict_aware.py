@@ -29,7 +29,7 @@ class ConflictAware(Integrator):
     gradients of a tensor are then weighted by how much of themselves they kept: with
     ``c_i = cos(p_i, g_i)`` over the whole tensor, ``w_i = ((c_i + 1) / 2)^alpha`` and
     ``r_i = w_i / sum(w)``, the result is ``(N + 1) sum_i r_i p_i``. Without a conflict that is the
-    plain sum.
+    plain sum, unless a gradient is zero: its cosine counts as 0, and the others count more.
 
     Args:
         projection: ``"sequential"``, the published formula: ``p_i`` starts as ``g_i`` and loses its

@@ -56,9 +56,8 @@ def split_rows(gradients: Gradients, per_filter: bool) -> Rows:
     counts = count_rows(gradients, per_filter)
     device = gradients[0][0].device
     gramians = [_gramian(tensor, rows) for tensor, rows in zip(gradients, counts, strict=True)]
-    tensor = torch.repeat_interleave(
-        torch.arange(len(counts)), torch.tensor(counts), output_size=sum(counts)
-    )
+    tensors, repeats = torch.arange(len(counts), device="cpu"), torch.tensor(counts, device="cpu")
+    tensor = torch.repeat_interleave(tensors, repeats, output_size=sum(counts))
     return Rows(torch.cat(gramians), tensor.to(device, non_blocking=True), counts)
 
 
@@ -87,8 +86,9 @@ def draw_orders(counts: Sequence[int], n: int, generator: torch.Generator) -> Te
     One permutation shared by all gradients of a tensor of several rows, a fresh one per gradient
     for a tensor that is a single row: what the paper's measurements were made with.
     """
-    orders = torch.rand(len(counts), n, n, generator=generator).argsort(dim=2)
-    shared = torch.tensor([rows > 1 for rows in counts]).reshape(-1, 1, 1)
+    drawn = torch.rand(len(counts), n, n, generator=generator, device="cpu")
+    orders = drawn.argsort(dim=2)
+    shared = torch.tensor([rows > 1 for rows in counts], device="cpu").reshape(-1, 1, 1)
     return torch.where(shared, orders[:, :1], orders)
 
 

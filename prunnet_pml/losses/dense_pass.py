@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from prunnet_pml.network import get_capacity
-from prunnet_pml.passes import get_pass
+from prunnet_pml.passes import get_pass, is_any_running
 
 
 class DensePass:
@@ -39,8 +39,18 @@ class DensePass:
         return get_capacity(self._model) == 1
 
     def keep(self, embeddings: Tensor, labels: Tensor | None) -> None:
-        """Keeps a batch of the dense network, ``[batch, dim]`` and ``[batch]``, detached."""
+        """Keeps a batch of the dense network, ``[batch, dim]`` and ``[batch]``, detached.
+
+        Raises:
+            RuntimeError: If it is another network that an optimizer trains at this moment.
+        """
         last, self._dense_pass = self._dense_pass, get_pass(self._model)
+        if self._dense_pass is None and is_any_running():
+            raise RuntimeError(
+                "`model` of a loss or miner should be the network whose optimizer loops over its "
+                "capacities. Found another one: make the loss again for a network that was copied "
+                "or loaded."
+            )
         if self._dense_pass is None or self._dense_pass != last:
             self._kept.clear()
         self._kept.append((embeddings.detach(), labels))

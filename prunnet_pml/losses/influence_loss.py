@@ -45,8 +45,14 @@ class InfluenceLoss(BaseMetricLossFunction):
                 f"{type(classifier).__name__} without parameters."
             )
         super().__init__(reducer=reducer, **kwargs)
-        self.classifier = copy.deepcopy(classifier).requires_grad_(False)
+        self.classifier = copy.deepcopy(classifier).requires_grad_(False).eval()
         self.set_reducer(reducer)  # again, now that the classifier's terms are known
+
+    def train(self, mode: bool = True) -> Any:  # noqa: ANN401 (Self)
+        """The classifier stays as it is, in eval mode: norms of its own go on as they were."""
+        super().train(mode)
+        self.classifier.eval()
+        return self
 
     def compute_loss(
         self,

@@ -44,11 +44,11 @@ class UnitLayer(ScoredLayer):
 
     def _masked(self, name: str) -> Any:  # noqa: ANN401
         parameter = self._parameters[name]
+        if name != "weight":
+            return parameter
         owner = self._first_reader or self
         scores = owner._parameters["scores"]
         masked = None if self.capacity == 1 else owner._mask("scores")
-        if name != "weight":
-            return parameter
         if torch.is_grad_enabled() and scores.requires_grad:
             masked = straight_through(torch.ones_like(scores), scores, masked)
         elif masked is None:
@@ -56,11 +56,13 @@ class UnitLayer(ScoredLayer):
         return (self._by_unit(parameter) * masked.unsqueeze(1)).view_as(parameter)
 
     def first_scores(self, name: str, initial_scores: Callable[[Tensor], Tensor]) -> Tensor:
-        return _CALM * super().first_scores(name, initial_scores).view(self.units)
+        scores = _CALM * super().first_scores(name, initial_scores).view(self.units)
+        return scores.to(self._parameters[name].dtype)
 
     def _ranked(self, name: str) -> Tensor:
         """The root mean square of what reads a unit, [1, units]."""
         weight: Tensor = self._parameters[name].detach()
+        weight = weight.to(torch.promote_types(weight.dtype, torch.float32))  # squares: half
         return self._by_unit(weight).square().mean((0, 2)).sqrt().unsqueeze(0)
 
     def _by_unit(self, weight: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
 
+from prunnet_pml.class_exchange import check_free
 from prunnet_pml.given_network import check_network
 from prunnet_pml.layers import is_scorable
 from prunnet_pml.units.example_input import example_images
 from prunnet_pml.units.groups import HiddenUnits
-from prunnet_pml.units.layers import add_unit_scores
+from prunnet_pml.units.layers import UnitLayer, add_unit_scores
 from prunnet_pml.units.removal import check_units
 from prunnet_pml.units.search import find_units
 
@@ -66,7 +67,8 @@ def score_units(
         trained_capacities: The capacities that take part in training, largest first.
 
     Raises:
-        ValueError: If the units are of another network, or none. It is then as it was.
+        ValueError: If the units are of another network, or none, or a layer has an attribute that
+            scores need. The network is then as it was.
     """
     if not isinstance(units, HiddenUnits):
         found = type(units).__name__
@@ -81,6 +83,8 @@ def score_units(
             raise ValueError(
                 f"`units` should be of {type(model).__name__}. Found no layer `{name}`."
             )
+    layers = [modules[name] for name in readers]
+    check_free(model, layers, UnitLayer, nn.Linear(1, 1, device="meta"))
     for group in units.groups:
         add_unit_scores(model, group, initial_scores, trained_capacities)
     model.__dict__[_UNITS] = units

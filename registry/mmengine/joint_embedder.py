@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
+from prunnet_pml.registry.mmengine.building import build, with_model
 from prunnet_pml.registry.mmengine.prunable_embedder import PrunableEmbedder
 from prunnet_pml.registry.mmengine.registries import MODELS
 
@@ -12,13 +16,15 @@ from prunnet_pml.registry.mmengine.registries import MODELS
 class JointEmbedder(PrunableEmbedder):
     """A ``PrunableEmbedder`` where every capacity has the same, plain loss: nothing is detached.
 
+    Of a ``CompatibleLoss`` it takes the loss inside.
+
     With ``integration=dict(type="Sum")`` that is the joint training of all capacities. It takes
     what ``PrunableEmbedder`` takes.
 
-    Args:
-        **kwargs: As of ``PrunableEmbedder``. ``loss`` has class weights.
     """
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(**kwargs)
-        self.loss_func = self.loss_func.loss
+    def _build_loss(self, loss: Mapping[str, Any]) -> nn.Module:
+        if str(loss["type"]).rpartition(".")[2] == "CompatibleLoss":
+            loss = loss["loss"]
+        built: nn.Module = build(with_model(loss, self.backbone, MODELS), MODELS)
+        return built

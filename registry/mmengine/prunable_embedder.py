@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from prunnet_pml.initial_scores import InitialScores
+from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import (
     TRAINED_CAPACITIES,
     Granularity,
@@ -44,7 +46,7 @@ class PrunableEmbedder(BaseModel):
             (``dict(type="CompatibleLoss", loss=..., alignment=0)``, or several of them in a
             ``MultipleLosses``). What takes a ``model``, at any depth, is given the backbone.
         miner: Config of a miner, if pairs or triplets are to be mined; as for the loss.
-        capacities: As in ``make_prunable``.
+        capacities: As in ``make_prunable``, as the next four are; a prunable backbone has its own.
         initial_scores: As in ``make_prunable``.
         granularity: As in ``make_prunable``. A backbone that is not timm's is made prunable of
             granularity ``"channel"`` before it comes here, with an ``example_input``.
@@ -57,7 +59,8 @@ class PrunableEmbedder(BaseModel):
             network and every trained capacity.
 
     Raises:
-        ValueError: As ``make_prunable`` and ``CompatibleLoss``, or if a type is unknown.
+        ValueError: As ``make_prunable`` and ``CompatibleLoss``, if a type is unknown, or an
+            argument says otherwise than a prunable backbone is.
     """
 
     def __init__(
@@ -74,21 +77,27 @@ class PrunableEmbedder(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor)
         network = build(backbone, MODELS)
-        if not is_prunable(network):
-            make_prunable(
-                network,
-                capacities,
-                initial_scores=initial_scores,
-                granularity=granularity,
-                round_to=round_to,
-                score_depthwise=score_depthwise,
-            )
+        how = {
+            "initial_scores": initial_scores,
+            "granularity": granularity,
+            "round_to": round_to,
+            "score_depthwise": score_depthwise,
+        }
+        if is_prunable(network):
+            _refuse(network, tuple(capacities), how)
+        else:
+            make_prunable(network, capacities, **how)
         self.backbone = network
-        if "CompatibleLoss" not in names_in(loss):
-            loss = {"type": "CompatibleLoss", "loss": loss}
-        self.loss_func = build(with_model(loss, network, MODELS), MODELS)
+        self.loss_func = self._build_loss(loss)
         self.miner = build(with_model(miner, network, MODELS), MODELS)
         self.predicted_capacities: tuple[float, ...] | None = None
+
+    def _build_loss(self, loss: Mapping[str, Any]) -> nn.Module:
+        """The loss of every capacity's embeddings, from its config."""
+        if "CompatibleLoss" not in names_in(loss):
+            loss = {"type": "CompatibleLoss", "loss": loss}
+        built: nn.Module = build(with_model(loss, self.backbone, MODELS), MODELS)
+        return built
 
     def init_weights(self) -> None:
         """Does nothing: mmengine's would have timm draw new weights over pretrained ones."""
@@ -135,3 +144,19 @@ class PrunableEmbedder(BaseModel):
             with capacity(self.backbone, value):
                 found[value] = self.backbone(images)
         return predictions(found, labels)
+
+
+def _refuse(network: nn.Module, capacities: tuple[float, ...], how: Mapping[str, object]) -> None:
+    """Raises ValueError if an argument says how to make what is made already."""
+    trained = trained_capacities(network)
+    if capacities != TRAINED_CAPACITIES and check_capacities(capacities) != trained:
+        raise ValueError(
+            f"`capacities` should be {trained}, as the backbone is prunable already, or be left "
+            f"out. Found {capacities}."
+        )
+    for name, value in how.items():
+        if value != inspect.signature(make_prunable).parameters[name].default:
+            raise ValueError(
+                f"`{name}` should be left out with a backbone that is prunable already. "
+                f"Found {value!r}."
+            )

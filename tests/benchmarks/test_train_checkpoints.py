@@ -34,7 +34,6 @@ def checkpoints() -> Iterator[ModuleType]:
 def run(checkpoints: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     threads = torch.get_num_threads()
     monkeypatch.setattr(checkpoints, "Glyphs", few_glyphs.FewGlyphs)
-    monkeypatch.setattr(checkpoints, "UNTRAINED", (0.5,))
     arguments = ["train_checkpoints.py", NAME, "--folder", str(tmp_path), "--steps", "1"]
     monkeypatch.setattr(sys, "argv", arguments)
     yield checkpoints.main
@@ -49,7 +48,8 @@ def test_it_trains_measures_and_writes_the_card_once(
     model = from_pretrained(folder)
     assert prunnet.trained_capacities(model) == (0.8, 0.6, 0.4, 0.2)
     matrix = CompatibilityMatrix.from_json(folder / "evaluation" / "matrix.json")
-    assert matrix.query_capacities == matrix.gallery_capacities == (1.0, 0.8, 0.6, 0.5, 0.4, 0.2)
+    tenths = tuple(n / 10 for n in range(10, 0, -1))
+    assert matrix.query_capacities == matrix.gallery_capacities == tenths
     assert "- steps: 1" in (folder / "README.md").read_text()
     recipe, glyphs = checkpoints.RECIPES[NAME], few_glyphs.FewGlyphs("train")
     images = checkpoints.calibration_images(glyphs, recipe.with_steps(1))

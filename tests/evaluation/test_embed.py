@@ -144,6 +144,11 @@ def test_modes_and_capacity_are_restored_when_the_network_fails(model: nn.Module
         ((IMAGES, LABELS[:4]), "`data` should hold as many labels as images. Found 11 and 4."),
         ((IMAGES[:0], LABELS[:0]), "`data` should hold at least one image. Found none."),
         ((IMAGES, LABELS / 2), "labels should be 11 integers, one an image. Found torch.float32"),
+        (DataLoader([(IMAGES[0], "shirt")]), "labels should be 1 integers. Found a tuple: "),
+        (
+            DataLoader([({"image": IMAGES[0]}, 1)]),
+            "should yield images as one tensor. Found a dict",
+        ),
         ((IMAGES / 0, LABELS), "`model` should return finite embeddings. Found NaN or infinity."),
     ],
 )

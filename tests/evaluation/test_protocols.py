@@ -268,6 +268,8 @@ def test_protocol_with_no_gallery_or_with_a_k_is_refused(model: nn.Module) -> No
         ({1.0: torch.rand(6, 3)}, {0.2: torch.rand(14, 3)}, r"`gallery` .* \[15, d\], .* 0.2."),
         ({1.0: torch.rand(6, 3)}, {1.0: torch.rand(15, 4)}, r"of one size. Found \[3, 4\]."),
         ({1.0: torch.rand(6, 3) / 0}, {1.0: torch.rand(15, 3)}, "`query` should hold finite"),
+        ({1.0: np.zeros((6, 3))}, {1.0: torch.rand(15, 3)}, "should hold tensors .* Found a ndarr"),
+        (torch.rand(6, 3), {1.0: torch.rand(15, 3)}, "embeddings by capacity. Found a Tensor."),
     ],
 )
 def test_embeddings_of_another_set_are_refused(query: dict, gallery: dict, message: str) -> None:

@@ -320,3 +320,9 @@ def test_embeddings_that_are_not_finite_neither_search_nor_get_into_an_index(
         with pytest.raises(ValueError, match="should return finite embeddings"):
             use(broken)
     assert server.knn_func.index.ntotal == len(GALLERY)
+
+
+@pytest.mark.filterwarnings("default::prunnet_pml.InterpolationWarning")
+def test_a_capacity_without_statistics_of_its_own_is_warned_of(model: nn.Module) -> None:
+    with pytest.warns(prunnet.InterpolationWarning, match=r"Found 0\.1, .* `capacity`"):
+        inference(model, capacity=0.1)

@@ -98,3 +98,15 @@ def test_a_classifier_without_weights_is_refused() -> None:
         InfluenceLoss(losses.ContrastiveLoss())
     with pytest.raises(ValueError, match=r"`classifier` should be a network, .* Found 3\."):
         InfluenceLoss(3)
+
+
+def test_an_old_classifier_stays_in_eval_mode() -> None:
+    """PML and mmengine put a whole loss into training mode."""
+    classifier = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 5))
+    loss = InfluenceLoss(classifier).train()
+    assert loss.training
+    embeddings, labels = torch.randn(6, 8), torch.arange(6) % 5
+    before = copy.deepcopy(loss.classifier.state_dict())
+    assert loss(embeddings, labels).equal(loss(embeddings, labels))
+    for key, value in loss.classifier.state_dict().items():
+        assert value.equal(before[key])

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner, set_random_seed
 from mmengine_runs import config, forget_runs, state
+from pytorch_metric_learning.losses import NormalizedSoftmaxLoss, TripletMarginLoss
 from torch import nn
 
 import prunnet_pml
@@ -216,3 +218,34 @@ def test_aggregators_of_torchjd_are_integrators_by_name() -> None:
     conflict = torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
     assert (conflict @ aggregator(conflict) >= -1e-6).all()
     assert isinstance(TASK_UTILS.build({"type": "prunnet_pml.PCGrad"}), prunnet_pml.PCGrad)
+
+
+def test_joint_training_takes_a_loss_without_class_weights() -> None:
+    joint = {"type": "prunnet_pml.JointEmbedder", "backbone": NETWORK}
+    model = MODELS.build({**joint, "loss": {"type": "TripletMarginLoss"}})
+    assert type(model.loss_func) is TripletMarginLoss
+    inside = {"type": "CompatibleLoss", "loss": LOSS, "alignment": 0}
+    assert type(MODELS.build({**joint, "loss": inside}).loss_func) is NormalizedSoftmaxLoss
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (
+            {"capacities": [0.5, 0.1]},
+            r"`capacities` should be \(0\.6, 0\.3\), .* Found \(0.5, 0.1\)",
+        ),
+        ({"initial_scores": "uniform"}, "`initial_scores` should be left out"),
+        ({"granularity": "channel"}, "`granularity` should be left out"),
+        ({"round_to": 8}, "`round_to` should be left out"),
+        ({"score_depthwise": True}, "`score_depthwise` should be left out"),
+    ],
+)
+def test_how_to_make_what_is_prunable_already_is_refused(
+    argument: dict[str, Any], message: str
+) -> None:
+    network = prunnet_pml.make_prunable(timm.create_model("test_resnet", num_classes=8), (0.6, 0.3))
+    embedder = {"type": "prunnet_pml.PrunableEmbedder", "backbone": network, "loss": LOSS}
+    MODELS.build({**embedder, "capacities": [0.3, 0.6]})  # as it is
+    with pytest.raises(ValueError, match=message):
+        MODELS.build({**embedder, **argument})

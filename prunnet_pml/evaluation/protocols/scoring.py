@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prunnet_pml.evaluation.embedding_checks import check_embeddings_by_capacity, check_one_size
 from prunnet_pml.evaluation.matrix import CompatibilityMatrix
 from prunnet_pml.evaluation.protocols.protocol import Protocol
 
@@ -18,13 +18,10 @@ def score_protocol(
 ) -> CompatibilityMatrix:
     """The work behind :meth:`CompatibilityMatrix.from_protocol`; arguments as there."""
     truth = protocol.ground_truth
-    _check(query, "query", len(truth))
-    _check(gallery, "gallery", truth.gallery_size)
-    sizes = {tensor.shape[1] for tensor in (*query.values(), *gallery.values())}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"`query` and `gallery` should hold embeddings of one size. Found {sorted(sizes)}."
-        )
+    counted = "as many as the protocol knows of"
+    check_embeddings_by_capacity(query, "query", len(truth), counted)
+    check_embeddings_by_capacity(gallery, "gallery", truth.gallery_size, counted)
+    check_one_size(query, gallery)
     k = min(protocol.depth or truth.gallery_size, truth.gallery_size)
     values: dict[str, NDArray[np.float64]] = {}
     for j, indexed in enumerate(gallery.values()):
@@ -57,18 +54,3 @@ def _means(protocol: Protocol, results: Iterator[NDArray[np.int64]]) -> dict[str
     columns = {metric: np.array([each[metric] for each in found]) for metric in found[0]}
     counted = {metric: column[~np.isnan(column)] for metric, column in columns.items()}
     return {m: float(column.mean()) if len(column) else np.nan for m, column in counted.items()}
-
-
-def _check(embeddings: Mapping[float, Tensor], name: str, size: int) -> None:
-    if not embeddings:
-        raise ValueError(f"`{name}` should hold embeddings of at least one capacity. Found none.")
-    for value, tensor in embeddings.items():
-        if tensor.dim() != 2 or len(tensor) != size:
-            raise ValueError(
-                f"`{name}` should hold embeddings [{size}, d], as many as the protocol knows of. "
-                f"Found {tuple(tensor.shape)} at capacity {value}."
-            )
-        if not torch.isfinite(tensor).all():
-            raise ValueError(
-                f"`{name}` should hold finite embeddings. Found NaN or infinity at {value}."
-            )
