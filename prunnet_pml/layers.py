@@ -126,13 +126,13 @@ class ScoredLayer(Stamped):
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Self)
         """Also finds the masks anew, of another dtype or device now."""
-        super()._apply(*args, **kwargs)
+        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
         self.find_masks()
         return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a copy: a compiled graph would look for masks and find none."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self.find_masks()
 
     def _replicate_for_data_parallel(self) -> Any:  # noqa: ANN401

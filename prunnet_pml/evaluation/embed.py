@@ -138,8 +138,8 @@ def _embed(
                     f"`data` should yield (image, label). Found {type(batch).__name__}."
                 )
             if not isinstance(batch[0], Tensor):
-                found = type(batch[0]).__name__
-                raise ValueError(f"`data` should yield images as one tensor. Found a {found}.")
+                kind = type(batch[0]).__name__
+                raise ValueError(f"`data` should yield images as one tensor. Found a {kind}.")
             images = as_input(batch[0], model, device)
             embeddings = {}
             for key, at_capacity in passes.items():

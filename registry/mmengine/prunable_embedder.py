@@ -77,7 +77,7 @@ class PrunableEmbedder(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor)
         network = build(backbone, MODELS)
-        how = {
+        how: dict[str, Any] = {
             "initial_scores": initial_scores,
             "granularity": granularity,
             "round_to": round_to,
