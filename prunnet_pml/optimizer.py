@@ -177,7 +177,10 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             self._forget()
 
     def state_dict(self) -> dict[str, Any]:
-        """The wrapped optimizer's state, and what makes the integrator's draws repeat."""
+        """The wrapped optimizer's state, and what makes the integrator's draws repeat.
+
+        Hooks on loading and saving are the wrapped optimizer's: register them with that.
+        """
         own = {"seed": self.seed, "steps": self._steps, "skipped_steps": self.skipped_steps}
         return {**self.optimizer.state_dict(), "prunnet": own}
 

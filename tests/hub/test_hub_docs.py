@@ -20,7 +20,8 @@ def test_the_page_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     test_set = (torch.randn(12, 3, 32, 32), torch.arange(4).repeat(3))
-    found = run_blocks("docs/hub.md", {"model": network, "test_set": test_set})
+    given = {"model": network, "test_set": test_set, "images": [torch.randn(8, 3, 32, 32)]}
+    found = run_blocks("docs/hub.md", given)
     assert_equal_states(found["device"], snapshot(prunnet.prune(found["model"], 0.4)))
     assert Manifest.read("network").missing("network", 0.4) == []
     assert hub.repositories["team/glyphs"].private
