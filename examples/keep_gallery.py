@@ -76,11 +76,11 @@ def main() -> None:
     loader = DataLoader(train, batch_size=64, sampler=sampler)
     model = make_prunable_around(network, loader, arguments.learning_rate)
 
-    # What you get, and what pruning alone would have given; the norm statistics of both are exact.
+    # What you get, and what pruning alone would have given; norm statistics of both are exact.
+    images = calibration_images(train, recipe)
+    prunnet.calibrate(model, images)
     pruned = prunnet.make_prunable(copy.deepcopy(network))
-    for prunable in (model, pruned):
-        images, capacities = calibration_images(train, recipe), prunnet.trained_capacities(prunable)
-        prunnet.calibrate(prunable, images, capacities)
+    prunnet.calibrate(pruned, images, prunnet.trained_capacities(pruned))
     results = {
         "steps": arguments.steps,
         "dense_steps": arguments.dense_steps,

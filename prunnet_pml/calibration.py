@@ -41,6 +41,7 @@ def calibrate(
             any other exception.
     """
     get_capacity(model)  # refuses a plain network
+    model = getattr(model, "_orig_mod", model)  # compiled, each batch's momentum would be a graph
     check_norms(model)
     norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
     if capacities is None:
@@ -102,9 +103,7 @@ def _estimate(
         for owner in sets:
             for statistic in _statistics(*owner):
                 statistic.zero_()
-        # Eager: of a compiled network every batch's momentum would be a graph of its own.
-        eager = torch.compiler.set_stance("force_eager")
-        with eager, torch.no_grad(), capacity(model, get_capacity(model)):
+        with torch.no_grad(), capacity(model, get_capacity(model)):
             for batch in tqdm(batches, desc="calibrate", disable=None, leave=False):
                 images = as_input(_images(batch), model)
                 for value in capacities:

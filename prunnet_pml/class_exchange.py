@@ -38,7 +38,11 @@ def exchanged_class(mixin: Any, original: Any) -> Any:  # noqa: ANN401 (to mypy,
 
 
 def check_free(
-    model: nn.Module, modules: Iterable[nn.Module], mixin: type[Exchanged], plain: nn.Module
+    model: nn.Module,
+    modules: Iterable[nn.Module],
+    mixin: type[Exchanged],
+    plain: nn.Module,
+    remedy: str = "rename it",
 ) -> None:
     """Refuses modules with attributes of their own that a mixin would shadow, or overwrite.
 
@@ -47,6 +51,7 @@ def check_free(
         modules: Those that are about to get the mixin.
         mixin: What they get.
         plain: torch's own module, whose attributes a mixin may replace.
+        remedy: What the message advises.
 
     Raises:
         ValueError: If there is one.
@@ -57,10 +62,10 @@ def check_free(
     names = {module: name for name, module in model.named_modules()}
     for module in modules:
         if taken := sorted(name for name in brought if hasattr(module, name)):
+            name = names[module] or type(module).__name__
             raise ValueError(
-                f"`{names[module]}` should have no attribute `{taken[0]}`, which a prunable "
-                f"network gives it. Found one in {type(module).__name__}: rename it, or leave a "
-                "layer out by `filter_fn`."
+                f"`{name}` should have no attribute `{taken[0]}`, which a prunable network gives "
+                f"it. Found one in {type(module).__name__}: {remedy}."
             )
 
 

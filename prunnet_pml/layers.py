@@ -52,14 +52,14 @@ class ScoredLayer(Stamped):
 
     Attributes:
         scores: One score per weight, shaped as the weight.
-        bias_scores: One score per bias, or None where biases stay dense.
+        bias_scores: One score per bias; absent where biases stay dense.
         capacity: The capacity at which ``weight`` is read now; set by ``set_capacity``.
         trained_capacities: The capacities that take part in training, largest first.
         multiple: What is kept is kept in multiples of this.
     """
 
     scores: nn.Parameter
-    bias_scores: nn.Parameter | None
+    bias_scores: nn.Parameter
     capacity: float
     trained_capacities: tuple[float, ...]
     multiple: int = 1
@@ -127,13 +127,18 @@ class ScoredLayer(Stamped):
     def _apply(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Self)
         """Also finds the masks anew, of another dtype or device now."""
         super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self.find_masks()
+        self._find_masks_again()
         return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a copy: a compiled graph would look for masks and find none."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self.find_masks()
+        self._find_masks_again()
+
+    def _find_masks_again(self) -> None:
+        """Unless scores have no versions to tell whether they changed, made in inference mode."""
+        if not any(scores.is_inference() for scores in self.scored().values()):
+            self.find_masks()
 
     def _replicate_for_data_parallel(self) -> Any:  # noqa: ANN401
         raise RuntimeError(

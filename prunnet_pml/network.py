@@ -108,7 +108,8 @@ def make_prunable(
     else:
         raise ValueError(f"`granularity` should be 'weight' or 'channel'. Found {granularity!r}.")
     if units is None:
-        check_free(model, layers, ScoredLayer, nn.Linear(1, 1, device="meta"))
+        linear = nn.Linear(1, 1, device="meta")
+        check_free(model, layers, ScoredLayer, linear, "rename it, or leave it out by `filter_fn`")
     norms = [module for module in model.modules() if owns_statistics(module)]
     check_free(model, norms, CapacityNorm, nn.BatchNorm1d(1, device="meta"))
     warn_of_single_sets(model)

@@ -41,6 +41,10 @@ class CapacityNorm(Exchanged):
     capacity: float
     trained_capacities: tuple[float, ...]
     set_capacities: tuple[float, ...]
+    capacity_running_mean: Tensor
+    capacity_running_var: Tensor
+    capacity_num_batches_tracked: Tensor
+    norm_capacities: Tensor
     momentum: float | None
     reset_running_stats: Callable[[], None]
     _buffers: dict[str, Any]  # running statistics are there, never None
@@ -201,18 +205,19 @@ def check_norms(model: nn.Module) -> None:
 
 def add_sets(norm: nn.Module, capacities: tuple[float, ...]) -> None:
     """Turns a norm into one with a set of statistics per capacity, in place."""
-    if norm._buffers.get("num_batches_tracked") is None:  # as torch fills it in when it loads
-        mean: Any = norm._buffers["running_mean"]
-        norm._buffers["num_batches_tracked"] = torch.tensor(0, device=mean.device)
-    sets = {}
-    for name in STATISTICS:
-        dense: Any = norm._buffers[name]
-        sets[f"capacity_{name}"] = dense.repeat(len(capacities), *[1] * dense.dim())
+    owned: dict[str, Any] = {name: norm._buffers.get(name) for name in STATISTICS}
+    if owned["num_batches_tracked"] is None:  # as torch fills it in when it loads
+        owned["num_batches_tracked"] = torch.tensor(0, device=owned["running_mean"].device)
+    sets = {
+        f"capacity_{name}": dense.repeat(len(capacities), *[1] * dense.dim())
+        for name, dense in owned.items()
+    }
     owner = exchange_class(norm, CapacityNorm)
     owner.capacity = 1.0
     owner.trained_capacities = capacities
     for name, stacked in {**sets, CAPACITIES: None}.items():
         owner.register_buffer(name, stacked)
+    owner._buffers.update(owned)
     owner._name_sets(capacities)
 
 
@@ -222,7 +227,8 @@ def remove_sets(norm: CapacityNorm) -> None:
     Also one that ``add_sets`` left half way.
     """
     for name in STATISTICS:
-        norm._buffers[name] = norm._statistic(name).detach().clone()
+        if norm._buffers[name] is not None:
+            norm._buffers[name] = norm._statistic(name).detach().clone()
         norm._buffers.pop(f"capacity_{name}", None)
     norm._buffers.pop(CAPACITIES, None)
     for name in ("capacity", "trained_capacities", "set_capacities"):

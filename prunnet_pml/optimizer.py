@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, Literal
 
 import torch
@@ -257,8 +258,10 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         """Leaves the integrated gradient of what has been collected in ``.grad``."""
         start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
         generator = torch.Generator().manual_seed((start + self._steps) % 2**32)
-        device = next(self._parameters()).device.type
-        with torch.autocast(device, enabled=False):  # or inner products are found in half precision
+        with ExitStack() as stack:
+            for device in {parameter.device.type for parameter in self._parameters()}:
+                if torch.amp.is_autocast_available(device):  # which would halve inner products
+                    stack.enter_context(torch.autocast(device, enabled=False))
             self._rows.integrate(scored, self.integration, generator)
 
     def _skip(self, silent: bool) -> None:

@@ -42,8 +42,8 @@ def _section() -> str:
         "\n\nBytes, and Recall@1 in percent of queries at each capacity in the dense network's "
         "gallery, on letters never seen in\ntraining. Capacities with a * took no part in "
         "training; all of these have exact norm statistics. MobileNetV2\nhas none of "
-        "90, 70 and 30%, so as to stay small: calibrate them before, or they find next to nothing "
-        "([method.md](method.md)).\n\n"
+        "90, 70 and 30%, so as to stay small: calibrate it at these before you prune it to "
+        "them, or they find next to\nnothing ([method.md](method.md)).\n\n"
         + "\n".join(found)
         + '\n\n`publish(name, "team/name")`, or `prunnet publish`, sends one to a repository '
         "of yours, with the dense\nnetwork for stock timm beside it, which the package leaves out. "

@@ -17,8 +17,8 @@ def with_seeds(readme: str, glyphs: Mapping[str, Runs]) -> str:
         for runs in (ours, pruned)
     ]
     text = (
-        f"That is one seed. On the {len(ours.seeds)} of the study the dense network and 20% of it "
-        f"find {found[0]},\npruned by magnitude {found[1]} "
+        f"That is one run, of seed 0. On the {len(ours.seeds)} seeds of the study the dense "
+        f"network and 20% of it find {found[0]},\npruned by magnitude {found[1]} "
         "(± half of the way from the lowest to the highest).\n"
     )
     return filled(readme, {"seeds": text})

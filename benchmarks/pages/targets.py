@@ -90,7 +90,7 @@ def _beside_others(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Ta
             yield Target(name, runs.mean(*cell), margins, on_others)
 
 
-def _by_itself(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[Target]:
+def _other_targets(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[Target]:
     if "prunnet-default" not in methods:
         return
     runs = methods["prunnet-default"]
@@ -136,7 +136,7 @@ def _channel(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[Target]
 
 GROUPS: dict[str, Group] = {
     "beside other methods": _beside_others,
-    "by itself": _by_itself,
+    "other targets": _other_targets,
     "channels": _channel,
 }
 """The targets of the default and of granularity "channel", by what they are compared with."""

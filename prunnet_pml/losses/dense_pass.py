@@ -45,7 +45,7 @@ class DensePass:
             RuntimeError: If it is another network that an optimizer trains at this moment.
         """
         last, self._dense_pass = self._dense_pass, get_pass(self._model)
-        if self._dense_pass is None and is_any_running():
+        if self._dense_pass is None and embeddings.requires_grad and is_any_running():
             raise RuntimeError(
                 "`model` of a loss or miner should be the network whose optimizer loops over its "
                 "capacities. Found another one: make the loss again for a network that was copied "

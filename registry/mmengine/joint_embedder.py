@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from prunnet_pml.losses import CompatibleLoss
 from prunnet_pml.registry.mmengine.building import build, with_model
 from prunnet_pml.registry.mmengine.prunable_embedder import PrunableEmbedder
 from prunnet_pml.registry.mmengine.registries import MODELS
@@ -18,13 +19,17 @@ class JointEmbedder(PrunableEmbedder):
 
     Of a ``CompatibleLoss`` it takes the loss inside.
 
-    With ``integration=dict(type="Sum")`` that is the joint training of all capacities. It takes
-    what ``PrunableEmbedder`` takes.
-
+    Raises:
+        ValueError: As ``PrunableEmbedder``, or if there are several ``CompatibleLoss`` in the loss.
     """
 
     def _build_loss(self, loss: Mapping[str, Any]) -> nn.Module:
-        if str(loss["type"]).rpartition(".")[2] == "CompatibleLoss":
-            loss = loss["loss"]
         built: nn.Module = build(with_model(loss, self.backbone, MODELS), MODELS)
+        if isinstance(built, CompatibleLoss):
+            built = built.loss
+        if any(isinstance(module, CompatibleLoss) for module in built.modules()):
+            raise ValueError(
+                "`loss` should be the plain loss of every capacity. Found a CompatibleLoss inside "
+                f"of a {type(built).__name__}."
+            )
         return built

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from prunnet_pml.initial_scores import InitialScores
 from prunnet_pml.masks import check_capacities
 from prunnet_pml.network import (
-    TRAINED_CAPACITIES,
     Granularity,
     capacity,
     is_prunable,
@@ -23,6 +21,7 @@ from prunnet_pml.registry.mmengine.building import build, names_in, with_model
 from prunnet_pml.registry.mmengine.conflict_aware_optim_wrapper import ConflictAwareOptimWrapper
 from prunnet_pml.registry.mmengine.predictions import predictions
 from prunnet_pml.registry.mmengine.registries import MODELS
+from prunnet_pml.units.scoring import has_units
 
 
 @MODELS.register_module()
@@ -46,7 +45,8 @@ class PrunableEmbedder(BaseModel):
             (``dict(type="CompatibleLoss", loss=..., alignment=0)``, or several of them in a
             ``MultipleLosses``). What takes a ``model``, at any depth, is given the backbone.
         miner: Config of a miner, if pairs or triplets are to be mined; as for the loss.
-        capacities: As in ``make_prunable``, as the next four are; a prunable backbone has its own.
+        capacities: As in ``make_prunable``, as the next four are, and by default what it does by
+            default; a prunable backbone has its own.
         initial_scores: As in ``make_prunable``.
         granularity: As in ``make_prunable``. A backbone that is not timm's is made prunable of
             granularity ``"channel"`` before it comes here, with an ``example_input``.
@@ -68,25 +68,27 @@ class PrunableEmbedder(BaseModel):
         backbone: Mapping[str, Any] | nn.Module,
         loss: Mapping[str, Any],
         miner: Mapping[str, Any] | None = None,
-        capacities: Iterable[float] = TRAINED_CAPACITIES,
-        initial_scores: InitialScores = "magnitude",
-        granularity: Granularity = "weight",
+        capacities: Iterable[float] | None = None,
+        initial_scores: InitialScores | None = None,
+        granularity: Granularity | None = None,
         round_to: int | None = None,
-        score_depthwise: bool = False,
+        score_depthwise: bool | None = None,
         data_preprocessor: Any = None,  # noqa: ANN401
     ) -> None:
         super().__init__(data_preprocessor)
         network = build(backbone, MODELS)
-        how: dict[str, Any] = {
+        given: dict[str, Any] = {
+            "capacities": capacities,
             "initial_scores": initial_scores,
             "granularity": granularity,
             "round_to": round_to,
             "score_depthwise": score_depthwise,
         }
+        given = {name: value for name, value in given.items() if value is not None}
         if is_prunable(network):
-            _refuse(network, tuple(capacities), how)
+            _check_given(network, given)
         else:
-            make_prunable(network, capacities, **how)
+            make_prunable(network, **given)
         self.backbone = network
         self.loss_func = self._build_loss(loss)
         self.miner = build(with_model(miner, network, MODELS), MODELS)
@@ -146,17 +148,15 @@ class PrunableEmbedder(BaseModel):
         return predictions(found, labels)
 
 
-def _refuse(network: nn.Module, capacities: tuple[float, ...], how: Mapping[str, object]) -> None:
-    """Raises ValueError if an argument says how to make what is made already."""
+def _check_given(network: nn.Module, given: Mapping[str, Any]) -> None:
+    """Raises ValueError if an argument says how to make what is made already, unless it is so."""
     trained = trained_capacities(network)
-    if capacities != TRAINED_CAPACITIES and check_capacities(capacities) != trained:
-        raise ValueError(
-            f"`capacities` should be {trained}, as the backbone is prunable already, or be left "
-            f"out. Found {capacities}."
-        )
-    for name, value in how.items():
-        if value != inspect.signature(make_prunable).parameters[name].default:
+    granularity = "channel" if has_units(network) else "weight"
+    for name, value in given.items():
+        is_so = name == "granularity" and value == granularity
+        is_so = is_so or (name == "capacities" and check_capacities(value) == trained)
+        if not is_so:
             raise ValueError(
-                f"`{name}` should be left out with a backbone that is prunable already. "
-                f"Found {value!r}."
+                f"`{name}` should be left out with a backbone that is prunable already, and trains "
+                f"{', '.join(f'{c:g}' for c in trained)}. Found {value!r}."
             )

@@ -226,15 +226,20 @@ def test_joint_training_takes_a_loss_without_class_weights() -> None:
     assert type(model.loss_func) is TripletMarginLoss
     inside = {"type": "CompatibleLoss", "loss": LOSS, "alignment": 0}
     assert type(MODELS.build({**joint, "loss": inside}).loss_func) is NormalizedSoftmaxLoss
+    made = NormalizedSoftmaxLoss(12, 8)
+    of_class = {**inside, "type": prunnet_pml.CompatibleLoss, "loss": made}
+    assert MODELS.build({**joint, "loss": of_class}).loss_func is made
+    assert MODELS.build({**joint, "loss": made}).loss_func is made
+    several = {"type": "MultipleLosses", "losses": [inside]}
+    with pytest.raises(ValueError, match=r"plain loss .* Found a CompatibleLoss inside of a Multi"):
+        MODELS.build({**joint, "loss": several})
 
 
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        (
-            {"capacities": [0.5, 0.1]},
-            r"`capacities` should be \(0\.6, 0\.3\), .* Found \(0.5, 0.1\)",
-        ),
+        ({"capacities": [0.5, 0.1]}, r"`capacities` .* trains 0\.6, 0\.3\. Found \[0\.5, 0\.1\]"),
+        ({"capacities": [0.2, 0.4, 0.6, 0.8]}, "`capacities` should be left out"),
         ({"initial_scores": "uniform"}, "`initial_scores` should be left out"),
         ({"granularity": "channel"}, "`granularity` should be left out"),
         ({"round_to": 8}, "`round_to` should be left out"),
@@ -246,6 +251,6 @@ def test_how_to_make_what_is_prunable_already_is_refused(
 ) -> None:
     network = prunnet_pml.make_prunable(timm.create_model("test_resnet", num_classes=8), (0.6, 0.3))
     embedder = {"type": "prunnet_pml.PrunableEmbedder", "backbone": network, "loss": LOSS}
-    MODELS.build({**embedder, "capacities": [0.3, 0.6]})  # as it is
+    MODELS.build({**embedder, "capacities": [0.3, 0.6], "granularity": "weight"})  # as it is
     with pytest.raises(ValueError, match=message):
         MODELS.build({**embedder, **argument})
