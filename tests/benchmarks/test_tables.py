@@ -183,6 +183,13 @@ def test_what_had_an_earlier_contrast_says_so_and_is_compared_with_its_like(
     assert "| alpha | 0.5 | 1 † | 1 | 67.0 (+1.0) |" in rows
     assert "| positives of the contrast | image and class | class | 1 | 66.0 (-6.0) |" in rows
     assert rows.count("\n† Changed of the default with an earlier contrast") == 1
+    assert "the same, interpolated †" not in block(page, "untrained")
+    own = made_up("norm-statistics=own", 0, 0.69)
+    own["recipe"]["settings"]["positives"] = "class"
+    study.write(own)
+    rows = block(study.method.with_study(PAGE, study.read()), "untrained")
+    assert "| the same, interpolated † | 1 |" in rows
+    assert rows.count("\n† With an earlier contrast") == 1
     text = block(page, "findings")
     assert "72.0 and 32.2;\n  where all images of its class count alike, as in SupCon, 66.0" in text
     study.write({**made_up("projection=none", 1, 0.64), "recipe": document["recipe"]})
