@@ -122,5 +122,7 @@ def test_what_prune_can_not_work_with(arguments: dict, message: str) -> None:
 
 def test_what_calibrate_can_not_work_with() -> None:
     model = prunnet.make_prunable(TinyEmbedder())
-    with pytest.raises(ValueError, match=r"^`loader` should yield images\. Found int\.$"):
-        prunnet.calibrate(model, 5)
+    expected = r"^`loader` should yield batches of images, as a list of one does\. Found {}\.$"
+    for given, found in ((5, "int"), (torch.randn(4, 1, 8, 8), "Tensor")):
+        with pytest.raises(ValueError, match=expected.format(found)):
+            prunnet.calibrate(model, given)
