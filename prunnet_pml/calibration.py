@@ -41,7 +41,8 @@ def calibrate(
             any other exception.
     """
     get_capacity(model)  # refuses a plain network
-    model = getattr(model, "_orig_mod", model)  # compiled, each batch's momentum would be a graph
+    # Compiled, every batch's momentum would be a graph. (DDP stays: its forward shares buffers.)
+    model = getattr(model, "_orig_mod", model)
     check_norms(model)
     norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
     if capacities is None:

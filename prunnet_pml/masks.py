@@ -125,6 +125,6 @@ def _select_by_histogram(magnitudes: Tensor, ranks: Sequence[int]) -> list[Tenso
         below = int(at_or_below[bucket - 1]) if bucket else 0
         members = bits.numpy()[buckets.numpy() == bucket]  # three times as fast as in torch
         members.partition(rank - below - 1)
-        bits_of_it = torch.tensor(members[rank - below - 1], device="cpu")
-        selected.append(bits_of_it.view(torch.float32))
+        found = torch.tensor(members[rank - below - 1], device="cpu")  # whatever the default is
+        selected.append(found.view(torch.float32))
     return selected

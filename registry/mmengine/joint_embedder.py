@@ -17,7 +17,8 @@ from prunnet_pml.registry.mmengine.registries import MODELS
 class JointEmbedder(PrunableEmbedder):
     """A ``PrunableEmbedder`` where every capacity has the same, plain loss: nothing is detached.
 
-    Of a ``CompatibleLoss`` it takes the loss inside.
+    With ``integration=dict(type="Sum")`` that is the joint training of all capacities. It takes
+    what ``PrunableEmbedder`` takes; of a ``CompatibleLoss`` the loss inside.
 
     Raises:
         ValueError: As ``PrunableEmbedder``, or if there are several ``CompatibleLoss`` in the loss.

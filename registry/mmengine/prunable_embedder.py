@@ -151,11 +151,9 @@ class PrunableEmbedder(BaseModel):
 def _check_given(network: nn.Module, given: Mapping[str, Any]) -> None:
     """Raises ValueError if an argument says how to make what is made already, unless it is so."""
     trained = trained_capacities(network)
-    granularity = "channel" if has_units(network) else "weight"
+    known = {"capacities": trained, "granularity": "channel" if has_units(network) else "weight"}
     for name, value in given.items():
-        is_so = name == "granularity" and value == granularity
-        is_so = is_so or (name == "capacities" and check_capacities(value) == trained)
-        if not is_so:
+        if known.get(name) != (check_capacities(value) if name == "capacities" else value):
             raise ValueError(
                 f"`{name}` should be left out with a backbone that is prunable already, and trains "
                 f"{', '.join(f'{c:g}' for c in trained)}. Found {value!r}."
