@@ -19,6 +19,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -34,6 +35,8 @@ from tasks import TASKS
 STORE = Path(__file__).parent / "trained"
 _CHILDREN: set[subprocess.Popen[str]] = set()
 """The processes that run now."""
+_INTERRUPTED = threading.Event()
+"""Ends the one that was about to start when the others were stopped."""
 
 
 def runs(arguments: argparse.Namespace) -> list[tuple[str, str, int]]:
@@ -71,6 +74,7 @@ def run_all(todo: Iterable[tuple[str, str, int]], arguments: argparse.Namespace)
                 tqdm.write(f"{'failed' if error else 'done'}: {data} {method} {seed}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            _INTERRUPTED.set()
             for child in list(_CHILDREN):
                 child.terminate()
             raise
@@ -90,6 +94,8 @@ def _run(run: tuple[str, str, int], arguments: argparse.Namespace) -> str:
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, text=True, env=environment) as child:
         _CHILDREN.add(child)
+        if _INTERRUPTED.is_set():
+            child.terminate()
         _, errors = child.communicate()
         _CHILDREN.discard(child)
     if child.returncode == 0:
