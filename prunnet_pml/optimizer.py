@@ -25,6 +25,8 @@ from prunnet_pml.user_warning import warn_user
 
 _SHARED = ("defaults", "state", "param_groups")
 """What is the wrapped optimizer's own."""
+_ORDERS, _CAPACITIES = 0, 2**31
+"""What a step draws: the integrator's orders, and its capacities; further apart than any steps."""
 
 
 class ConflictAwareOptimizer(torch.optim.Optimizer):
@@ -56,6 +58,10 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         dense_steps: How many steps train the dense network alone, before subnetworks join in:
             ``capacities()`` yields 1.0 only, so such a step costs what a plain one does. What that
             does to recall depends on the data, see docs/method.md. (The paper has none.)
+        subnetworks_per_step: How many of the trained capacities below 1 take part in a step, drawn
+            anew for each from ``seed``; all by default, as in the paper. With 2 of 4 a step costs
+            three passes in place of five, see docs/method.md for what that is worth. (A sum of
+            fewer gradients is smaller, of which AdamW sees nothing; SGD may want a larger ``lr``.)
 
     Attributes:
         optimizer: The wrapped optimizer.
@@ -79,6 +85,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         shared: Literal["dense", "sum"] = "sum",
         seed: int = 0,
         dense_steps: int = 0,
+        subnetworks_per_step: int | None = None,
     ) -> None:
         if isinstance(optimizer, ConflictAwareOptimizer):
             raise ValueError("`optimizer` should be the one to wrap. Found one wrapped already.")
@@ -91,6 +98,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 f"`dense_steps` should be an integer from 0 on. Found {dense_steps!r}."
             )
         check_trainable(model, optimizer)
+        _check_subnetworks(subnetworks_per_step, trained_capacities(model))
         super().__init__(optimizer.param_groups, optimizer.defaults)
         for name in _SHARED:
             del self.__dict__[name]  # from here on those of the wrapped one
@@ -102,6 +110,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self.shared = shared
         self.seed = seed
         self.dense_steps = dense_steps
+        self.subnetworks_per_step = subnetworks_per_step
         self.skipped_steps = 0
         self._steps = 0
         self._rows = GradientRows()
@@ -109,7 +118,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._ran: list[float] = []  # which capacities the last loop went through
 
     def capacities(self) -> Iterator[float]:
-        """Yields 1.0, then every trained capacity, with the network set to it.
+        """Yields 1.0, then the trained capacities of this step, with the network set to each.
 
         Afterwards the network is dense again and ``.grad`` holds the integrated gradient. Loops add
         up until ``step()``: gradient accumulation is one loop per batch, then a step.
@@ -211,9 +220,19 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         }
 
     def _order(self) -> tuple[float, ...]:
-        """The capacities of the step that comes next."""
-        trained = trained_capacities(self.model) if self._steps >= self.dense_steps else ()
+        """The capacities of the step that comes next, the same at every call."""
+        if self._steps < self.dense_steps:
+            return (1.0,)
+        trained, count = trained_capacities(self.model), self.subnetworks_per_step
+        if count is not None:
+            drawn = torch.randperm(len(trained), generator=self._generator(_CAPACITIES))[:count]
+            trained = tuple(trained[index] for index in sorted(drawn.tolist()))
         return (1.0, *trained)
+
+    def _generator(self, purpose: int) -> torch.Generator:
+        """What this step draws by, another one for each purpose."""
+        start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
+        return torch.Generator().manual_seed((start + self._steps + purpose) % 2**32)
 
     def _forget(self) -> None:
         self._rows.clear()
@@ -256,13 +275,11 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def _integrate(self, scored: set[nn.Parameter]) -> None:
         """Leaves the integrated gradient of what has been collected in ``.grad``."""
-        start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
-        generator = torch.Generator().manual_seed((start + self._steps) % 2**32)
         with ExitStack() as stack:
             for device in {parameter.device.type for parameter in self._parameters()}:
                 if torch.amp.is_autocast_available(device):  # which would halve inner products
                     stack.enter_context(torch.autocast(device, enabled=False))
-            self._rows.integrate(scored, self.integration, generator)
+            self._rows.integrate(scored, self.integration, self._generator(_ORDERS))
 
     def _skip(self, silent: bool) -> None:
         self.skipped_steps += 1
@@ -274,3 +291,11 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             name = names.get(found[0], "a loss parameter")
             what = f"the gradient of `{name}` at capacity {self._ran[found[1]]:g}"
         warn_user(f"Step skipped: {what} is not finite.", RuntimeWarning)
+
+
+def _check_subnetworks(count: int | None, capacities: tuple[float, ...]) -> None:
+    if count is not None and (type(count) is not int or not 1 <= count <= len(capacities)):
+        raise ValueError(
+            f"`subnetworks_per_step` should be an integer from 1 to {len(capacities)}, the trained "
+            f"capacities below 1. Found {count!r}."
+        )

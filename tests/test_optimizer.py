@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -46,8 +47,10 @@ class Task(nn.Module):
         labels = torch.arange(len(images)) % 3
         return nn.functional.cross_entropy(self.model(images) @ self.classes, labels)
 
-    def optimizer(self, inner: type = torch.optim.SGD, **kwargs: object) -> ConflictAwareOptimizer:
-        return ConflictAwareOptimizer(inner(self.parameters(), lr=0.1), self.model, **kwargs)
+    def optimizer(
+        self, inner: type = torch.optim.SGD, lr: float = 0.1, **kwargs: object
+    ) -> ConflictAwareOptimizer:
+        return ConflictAwareOptimizer(inner(self.parameters(), lr=lr), self.model, **kwargs)
 
     def loop(self, optimizer: ConflictAwareOptimizer, images: Tensor) -> None:
         for _ in optimizer.capacities():
@@ -267,6 +270,78 @@ def test_dense_steps_are_counted_on_after_resuming(task: Task) -> None:
     assert run_through(task, resumed, images) == [1.0]
     resumed.step()
     assert run_through(task, resumed, images) == [*CAPACITIES]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_subnetworks_are_drawn_evenly_and_largest_first(task: Task, count: int) -> None:
+    optimizer = task.optimizer(lr=0.0, subnetworks_per_step=count)
+    [images] = batches(1)
+    seen: Counter[float] = Counter()
+    for _ in range(120):
+        dense, *drawn = run_through(task, optimizer, images)
+        optimizer.step()
+        assert dense == 1
+        assert len(drawn) == count
+        assert drawn == sorted(set(drawn), reverse=True)
+        seen.update(drawn)
+    expected = 120 * count / 4
+    assert set(seen) == set(CAPACITIES[1:])
+    assert all(abs(times - expected) <= 20 for times in seen.values())  # 4 standard deviations
+
+
+def test_what_is_drawn_is_integrated_and_accumulates(task: Task) -> None:
+    optimizer = task.optimizer(integration=Sum(), subnetworks_per_step=2)
+    two = batches(2)
+    by_hand = task.rows_by_hand(*two)
+    ran = [run_through(task, optimizer, images) for images in two]
+    assert ran[0] == ran[1]
+    chosen = [CAPACITIES.index(capacity) for capacity in ran[0]]
+    assert len(chosen) == 3
+    assert_gradients(task, {name: sum(rows[i] for i in chosen) for name, rows in by_hand.items()})
+    optimizer.step()
+
+
+def test_draws_repeat_by_their_seed_and_go_on_after_resuming(task: Task) -> None:
+    [images] = batches(1)
+
+    def draws(optimizer: ConflictAwareOptimizer, steps: int) -> list[list[float]]:
+        found = []
+        for _ in range(steps):
+            found.append(run_through(task, optimizer, images))
+            optimizer.step()
+        return found
+
+    optimizer = task.optimizer(subnetworks_per_step=1)
+    expected = draws(optimizer, 8)
+    assert draws(task.optimizer(subnetworks_per_step=1), 8) == expected
+    assert draws(task.optimizer(subnetworks_per_step=1, seed=1), 8) != expected
+    resumed = task.optimizer(subnetworks_per_step=1)
+    resumed.load_state_dict(optimizer.state_dict())
+    assert draws(resumed, 8) == draws(optimizer, 8)
+
+
+def test_orders_do_not_follow_from_what_is_drawn(task: Task) -> None:
+    """The first number of the integrator's generator, among steps that drew the same."""
+    firsts: dict[tuple[float, ...], list[int]] = {}
+
+    class First(Integrator):
+        def __call__(
+            self, gradients: Sequence[Sequence[Tensor]], generator: torch.Generator
+        ) -> list[Tensor]:
+            order = torch.randperm(4, generator=generator)
+            firsts.setdefault(tuple(ran), []).append(int(order[0]))
+            return [tensor[0] for tensor in gradients]
+
+    optimizer = task.optimizer(integration=First(), subnetworks_per_step=1)
+    [images] = batches(1)
+    for _ in range(60):
+        ran = []
+        for capacity in optimizer.capacities():
+            ran.append(capacity)
+            task.loss(images).backward()
+        optimizer.step()
+    assert len(firsts) == 4
+    assert all(len(set(found)) > 1 for found in firsts.values())
 
 
 def test_groups_keep_their_learning_rates(task: Task) -> None:

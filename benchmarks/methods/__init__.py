@@ -81,6 +81,10 @@ METHODS: dict[str, Method] = {
         for name in TORCHJD
     },
     "prunnet-default": prunnet_method(Settings(), "The library's defaults, then calibrate."),
+    "prunnet-drawn-longer": prunnet_method(
+        replace(Settings(), subnetworks_per_step=1, times_the_steps=2.5),
+        "The default's passes in 2.5 times the steps: the dense network's and one that is drawn.",
+    ),
     "prunnet-channel": prunnet_method(
         CHANNEL,
         "Hidden channels as units: gradients summed, alignment 1, contrast 0, running averages.",

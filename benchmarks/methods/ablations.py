@@ -64,6 +64,11 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "10, 20, 40, 60, 80": {"capacities": (0.8, 0.6, 0.4, 0.2, 0.1)},
         "10, 30, 50, 70, 90": {"capacities": (0.9, 0.7, 0.5, 0.3, 0.1)},
     },
+    "subnetworks per step": {
+        "all": {"subnetworks_per_step": None},
+        "2 of 4": {"subnetworks_per_step": 2},
+        "1 of 4": {"subnetworks_per_step": 1},
+    },
     "capacities per step": {  # calibrated: most of those drawn own no running averages
         "fixed": {"drawn": 0},
         "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3, "norms": "calibrated"},

@@ -72,6 +72,7 @@ def global_magnitude_pruning(task: Task, book: TrainingBook) -> Family:
 
 def train_prunable(task: Task, book: TrainingBook, settings: Settings) -> nn.Module:
     """A prunable network, trained."""
+    task = task.in_times_the_steps(settings.times_the_steps)
     channel = settings.granularity == "channel"
     model = prunnet.make_prunable(
         task.network(),
@@ -99,6 +100,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
         shared=settings.shared,
         seed=task.recipe.seed,
         dense_steps=round(settings.dense_share * task.recipe.steps),
+        subnetworks_per_step=settings.subnetworks_per_step,
     )
     schedule = task.schedule(optimizer)
     draws = _draws(settings, task.recipe.seed)

@@ -57,6 +57,8 @@ class Settings:
         epsilon: Of ``ConflictAware``.
         shared: Of ``ConflictAwareOptimizer``.
         dense_share: The share of all steps that are its ``dense_steps``.
+        subnetworks_per_step: Of ``ConflictAwareOptimizer``.
+        times_the_steps: Of the task's.
     """
 
     granularity: str = _default(prunnet.make_prunable, "granularity")
@@ -78,6 +80,10 @@ class Settings:
     epsilon: float = _default(prunnet.ConflictAware, "epsilon")
     shared: str = _default(prunnet.ConflictAwareOptimizer, "shared")
     dense_share: float = 0.0
+    subnetworks_per_step: int | None = _default(
+        prunnet.ConflictAwareOptimizer, "subnetworks_per_step"
+    )
+    times_the_steps: float = 1.0
 
     def describe(self) -> dict[str, Any]:
         """All of them, as JSON gives them back."""

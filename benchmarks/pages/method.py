@@ -8,7 +8,7 @@ from functools import partial
 from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
-from pages.findings import FINDINGS, FLOOR, LONGER, OURS
+from pages.findings import FINDINGS, NO_RIVALS
 from pages.marks import filled
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
@@ -21,7 +21,7 @@ from study_results import MAP, Runs
 
 Study = Mapping[str, Mapping[str, Runs]]
 
-OTHERS = set(METHODS) - {*OURS, FLOOR, LONGER}
+OTHERS = set(METHODS) - {*NO_RIVALS}
 TASKS = {
     "glyphs": "Glyphs",
     "glyphs-longer": "Glyphs, five times the steps",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +57,13 @@ class Task(ABC):
     @abstractmethod
     def as_input(self, images: Tensor) -> Tensor:
         """Grey images in [0, 1] as the network takes them."""
+
+    def in_times_the_steps(self, times: float) -> Task:
+        """The same task with a budget of so many times the steps, and the same images in memory."""
+        longer = copy.copy(self)
+        longer.train, longer.test = self.train, self.test
+        longer.recipe = replace(self.recipe, steps=round(times * self.recipe.steps))
+        return longer
 
     def schedule(self, optimizer: torch.optim.Optimizer) -> Any:  # noqa: ANN401
         """The learning rates over all steps, to be stepped after each."""

@@ -148,12 +148,25 @@ class PrunableTrainerMixin(BaseTrainer):
                 "`freeze_these` should name no prunable network, nor what a ConflictAwareOptimizer "
                 f"is called after: no capacity would be trained. Found {sorted(frozen)}."
             )
-        settings = {(trained_capacities(o.model), o.shared, o.dense_steps) for o in optimizers}
+        settings = {str(_loop_settings(optimizer)) for optimizer in optimizers}
         if len(settings) > 1:
             raise ValueError(
-                "`optimizers` should agree in trained capacities, `shared` and `dense_steps`. "
-                f"Found {sorted(settings)}."
+                "`optimizers` should train the same capacities in every step. "
+                f"Found {' and '.join(sorted(settings))}."
             )
+
+
+def _loop_settings(optimizer: ConflictAwareOptimizer) -> dict[str, Any]:
+    """What decides which capacities a step trains, and what follows them."""
+    settings = {
+        "trained capacities": trained_capacities(optimizer.model),
+        "shared": optimizer.shared,
+        "dense_steps": optimizer.dense_steps,
+        "subnetworks_per_step": optimizer.subnetworks_per_step,
+    }
+    if optimizer.subnetworks_per_step is not None:
+        settings["seed"] = optimizer.seed
+    return settings
 
 
 def _in_digits(losses: Mapping[str, Any]) -> dict[str, str]:

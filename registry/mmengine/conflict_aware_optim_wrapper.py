@@ -42,6 +42,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         shared: As in ``ConflictAwareOptimizer``.
         seed: As in ``ConflictAwareOptimizer``.
         dense_steps: As in ``ConflictAwareOptimizer``.
+        subnetworks_per_step: As in ``ConflictAwareOptimizer``.
         bfloat16: Whether forwards run in bfloat16 autocast, on a CPU too.
         **kwargs: As of ``OptimWrapper``.
     """
@@ -56,6 +57,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         shared: Literal["dense", "sum"] = "sum",
         seed: int = 0,
         dense_steps: int = 0,
+        subnetworks_per_step: int | None = None,
         bfloat16: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -65,6 +67,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
             "shared": shared,
             "seed": seed,
             "dense_steps": dense_steps,
+            "subnetworks_per_step": subnetworks_per_step,
         }
         self._resumed: dict[str, Any] = {}
         self.bfloat16 = bfloat16

@@ -489,7 +489,7 @@ def test_errors_say_what_to_change() -> None:
     with pytest.raises(ValueError, match=r"`freeze_these` should .* Found \['embedder'\]"):
         build(freeze_these=("embedder",), optimizers={"embedder_optimizer": optimizer})
     second = ConflictAwareOptimizer(sgd(other.parameters()), other)
-    with pytest.raises(ValueError, match="should agree in trained capacities, `shared`"):
+    with pytest.raises(ValueError, match="should train the same capacities in every step"):
         build(
             models={"trunk": trunk, "embedder": other},
             optimizers={"trunk_optimizer": optimizer, "embedder_optimizer": second},
