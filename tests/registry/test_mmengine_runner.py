@@ -42,11 +42,12 @@ SETTINGS = {
     "clipped": {"clip_grad": {"max_norm": 0.5}},
     "accumulated, a remainder of two": {"accumulative_counts": 3},
     "bfloat16": {"bfloat16": True},
-    "all of it, the paper's": {
+    "all of it, as the authors' code": {
         "bfloat16": True,
         "accumulative_counts": 2,
         "clip_grad": {"max_norm": 0.5},
         "shared": "dense",
+        "subnetworks_per_step": 2,
         "integration": {"type": "ConflictAware", "projection": "last"},
     },
 }
@@ -71,6 +72,7 @@ def test_a_runner_takes_the_steps_of_the_plain_loop(
         backbone,
         prunnet.ConflictAware("last") if paper else None,
         shared="dense" if paper else "sum",
+        subnetworks_per_step=2 if paper else None,
     )
     parameters = optimizer.param_groups[0]["params"]
     count = settings.get("accumulative_counts", 1)

@@ -494,3 +494,33 @@ def test_errors_say_what_to_change() -> None:
             models={"trunk": trunk, "embedder": other},
             optimizers={"trunk_optimizer": optimizer, "embedder_optimizer": second},
         )
+    like_it = prunnet.make_prunable(nn.Linear(4, 4))
+    pair = {"trunk": trunk, "embedder": like_it}
+    drawing = [
+        ConflictAwareOptimizer(sgd(m.parameters()), m, subnetworks_per_step=1, seed=seed)
+        for seed, m in enumerate(pair.values())
+    ]
+    with pytest.raises(ValueError, match=r"the same capacities in every step\. .*'seed': 1"):
+        build(
+            models=pair,
+            optimizers=dict(zip(("trunk_optimizer", "embedder_optimizer"), drawing, strict=True)),
+        )
+
+
+def test_capacities_that_a_step_leaves_out_have_no_loss() -> None:
+    setup = common(plain_setup())
+    trunk = setup["models"]["trunk"]
+    optimizer = ConflictAwareOptimizer(sgd(trunk.parameters()), trunk, subnetworks_per_step=1)
+    seen: list[dict[str, float]] = []
+    trainer = PrunableMetricLossOnly(
+        **setup,
+        optimizers={"trunk_optimizer": optimizer},
+        end_of_iteration_hook=lambda t: seen.append({n: float(v) for n, v in t.losses.items()}),
+    )
+    trainer.train(num_epochs=2)
+    assert len(seen) > 2
+    for found in seen:
+        drawn = [name for name, loss in found.items() if "_at_" in name and loss != 0]
+        assert len(drawn) == 1
+        total = found["metric_loss"] + found[drawn[0]]
+        assert found["total_loss"] == pytest.approx(total, rel=1e-5)
