@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from prunnet_pml.draws import ORDERS, check_count, draw_capacities, generator_of
 from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import Integrator, as_integrator, default_integrator
@@ -25,8 +26,6 @@ from prunnet_pml.user_warning import warn_user
 
 _SHARED = ("defaults", "state", "param_groups")
 """What is the wrapped optimizer's own."""
-_ORDERS, _CAPACITIES = 0, 2**31
-"""What a step draws: the integrator's orders, and its capacities; further apart than any steps."""
 
 
 class ConflictAwareOptimizer(torch.optim.Optimizer):
@@ -98,7 +97,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 f"`dense_steps` should be an integer from 0 on. Found {dense_steps!r}."
             )
         check_trainable(model, optimizer)
-        _check_subnetworks(subnetworks_per_step, trained_capacities(model))
+        check_count(subnetworks_per_step, trained_capacities(model))
         super().__init__(optimizer.param_groups, optimizer.defaults)
         for name in _SHARED:
             del self.__dict__[name]  # from here on those of the wrapped one
@@ -224,15 +223,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         if self._steps < self.dense_steps:
             return (1.0,)
         trained, count = trained_capacities(self.model), self.subnetworks_per_step
-        if count is not None:
-            drawn = torch.randperm(len(trained), generator=self._generator(_CAPACITIES))[:count]
-            trained = tuple(trained[index] for index in sorted(drawn.tolist()))
-        return (1.0, *trained)
-
-    def _generator(self, purpose: int) -> torch.Generator:
-        """What this step draws by, another one for each purpose."""
-        start = 2_654_435_761 * self.seed  # far apart in the 32 bits that the generator looks at
-        return torch.Generator().manual_seed((start + self._steps + purpose) % 2**32)
+        return (1.0, *draw_capacities(trained, count, self.seed, self._steps))
 
     def _forget(self) -> None:
         self._rows.clear()
@@ -275,11 +266,12 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def _integrate(self, scored: set[nn.Parameter]) -> None:
         """Leaves the integrated gradient of what has been collected in ``.grad``."""
+        generator = generator_of(ORDERS, self.seed, self._steps)
         with ExitStack() as stack:
             for device in {parameter.device.type for parameter in self._parameters()}:
                 if torch.amp.is_autocast_available(device):  # which would halve inner products
                     stack.enter_context(torch.autocast(device, enabled=False))
-            self._rows.integrate(scored, self.integration, self._generator(_ORDERS))
+            self._rows.integrate(scored, self.integration, generator)
 
     def _skip(self, silent: bool) -> None:
         self.skipped_steps += 1
@@ -291,11 +283,3 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             name = names.get(found[0], "a loss parameter")
             what = f"the gradient of `{name}` at capacity {self._ran[found[1]]:g}"
         warn_user(f"Step skipped: {what} is not finite.", RuntimeWarning)
-
-
-def _check_subnetworks(count: int | None, capacities: tuple[float, ...]) -> None:
-    if count is not None and (type(count) is not int or not 1 <= count <= len(capacities)):
-        raise ValueError(
-            f"`subnetworks_per_step` should be an integer from 1 to {len(capacities)}, the trained "
-            f"capacities below 1. Found {count!r}."
-        )

@@ -12,9 +12,9 @@ from study_results import EARLIER, Runs, on_common_seeds
 Methods = Mapping[str, Runs]
 OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises."""
-FLOOR, LONGER, DRAWN = "no-training", "dense-longer", "prunnet-drawn-longer"
+FLOOR, LONGER, FEWER_PASSES = "no-training", "dense-longer", "prunnet-drawn-longer"
 """What are no rivals: where all of them start, and what takes more steps."""
-NO_RIVALS = (*OURS, FLOOR, LONGER, DRAWN)
+NO_RIVALS = (*OURS, FLOOR, LONGER, FEWER_PASSES)
 
 _HALF_A_POINT = 0.5
 
@@ -222,7 +222,7 @@ def _longer(methods: Methods) -> str:
 
 
 def _drawn(methods: Methods) -> str:
-    if not (found := _compared(methods, "prunnet-default", DRAWN)):
+    if not (found := _compared(methods, "prunnet-default", FEWER_PASSES)):
         return ""
     ours, drawn = (f"{_dense_and_20(runs)} at a cost of {runs.cost:.1f}" for runs in found)
     return (
