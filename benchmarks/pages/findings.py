@@ -226,9 +226,9 @@ def _drawn(methods: Methods) -> str:
         return ""
     ours, drawn = (f"{_dense_and_20(runs)} at a cost of {runs.cost:.1f}" for runs in found)
     return (
-        "**Few steps of all capacities, or many of some.** The dense network and 20% of it find "
-        f"{ours};\n  in 2.5 times the steps, each of the dense network and of one subnetwork that "
-        f"is drawn for it, {drawn} ({_seeds(found[0])})."
+        "**All capacities in every step, or one of them in more steps.** The dense network and "
+        f"20% of it find\n  {ours};\n  with one subnetwork drawn for each of 2.5 times the steps, "
+        f"as many passes, {drawn} ({_seeds(found[0])})."
     )
 
 
