@@ -98,6 +98,14 @@ def test_other_positives_of_the_contrast_are_those_of_supcon(
     torch.testing.assert_close(found, classes(masked, labels) + 2 * contrast)
 
 
+def test_a_longer_budget_has_the_same_images(task: SimpleNamespace) -> None:
+    longer = task.in_times_the_steps(2.5)
+    assert longer.recipe.steps == round(2.5 * task.recipe.steps)
+    assert (longer.train, longer.test) == (task.train, task.test)
+    batches = {len(list(t.batches(""))) for t in (task, longer)}
+    assert batches == {task.recipe.steps, longer.recipe.steps}
+
+
 def test_every_factor_has_a_method_among_its_values() -> None:
     """What one factor at a time is changed of."""
     for base in BASES:
