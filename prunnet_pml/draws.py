@@ -22,17 +22,17 @@ def check_count(count: int | None, capacities: tuple[float, ...]) -> None:
     """
     if count is not None and (type(count) is not int or not 1 <= count <= len(capacities)):
         raise ValueError(
-            f"`subnetworks_per_step` should be an integer from 1 to {len(capacities)}, the trained "
-            f"capacities below 1. Found {count!r}."
+            "`subnetworks_per_step` should be an integer from 1 to the number of trained "
+            f"capacities below 1, {len(capacities)}. Found {count!r}."
         )
 
 
 def draw_capacities(
     capacities: tuple[float, ...], count: int | None, seed: int, step: int
 ) -> tuple[float, ...]:
-    """So many of the capacities, in their order; all if there is no count."""
+    """``count`` of the capacities, in their order; all of them where it is None."""
     if count is None:
         return capacities
     generator = generator_of(CAPACITIES, seed, step)
-    drawn = torch.randperm(len(capacities), generator=generator)[:count]
+    drawn = torch.randperm(len(capacities), generator=generator, device="cpu")[:count]
     return tuple(capacities[index] for index in sorted(drawn.tolist()))

@@ -49,18 +49,22 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         model: The prunable network.
         integration: An integrator, or any function of a matrix ``[N + 1, n]`` to a vector ``[n]``,
             such as TorchJD's aggregators. By default ``ConflictAware``, see ``default_integrator``.
+            (``subnetworks_per_step`` makes that ``k + 1`` rows, of other capacities in every step,
+            which suits none that has weights or a memory of its own for each row.)
         shared: What parameters without scores follow (norm affine, embedding head, class weights,
             ...). ``"sum"``: the sum over all capacities. ``"dense"``: the dense network's gradient
             alone, as in the paper.
-        seed: Seeds the orders that the integrator draws. The same on every rank, replicas stay
-            equal.
+        seed: Seeds what a step draws: its subnetworks, and the integrator's orders. The same on
+            every rank, replicas stay equal.
         dense_steps: How many steps train the dense network alone, before subnetworks join in:
             ``capacities()`` yields 1.0 only, so such a step costs what a plain one does. What that
             does to recall depends on the data, see docs/method.md. (The paper has none.)
-        subnetworks_per_step: How many of the trained capacities below 1 take part in a step, drawn
-            anew for each from ``seed``; all by default, as in the paper. With 2 of 4 a step costs
-            three passes in place of five, see docs/method.md for what that is worth. (A sum of
-            fewer gradients is smaller, of which AdamW sees nothing; SGD may want a larger ``lr``.)
+        subnetworks_per_step: How many of the trained capacities below 1 take part in a step beside
+            the dense network, drawn anew for each; all by default, as in the paper. With 1 of 4 a
+            step has two passes in place of five; docs/method.md has what that is worth, which
+            depends on the data. A capacity's running averages see fewer batches, so ``calibrate``
+            after training. (A sum of fewer gradients is smaller: AdamW hardly sees it, SGD may want
+            a larger ``lr``, and clipping to a norm a smaller one.)
 
     Attributes:
         optimizer: The wrapped optimizer.
@@ -116,6 +120,14 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self._running = False  # inside capacities()
         self._ran: list[float] = []  # which capacities the last loop went through
 
+    @property
+    def next_capacities(self) -> tuple[float, ...]:
+        """What the next loop over ``capacities()`` goes through; the same until ``step()``."""
+        if self._steps < self.dense_steps:
+            return (1.0,)
+        trained, count = trained_capacities(self.model), self.subnetworks_per_step
+        return (1.0, *draw_capacities(trained, count, self.seed, self._steps))
+
     def capacities(self) -> Iterator[float]:
         """Yields 1.0, then the trained capacities of this step, with the network set to each.
 
@@ -127,7 +139,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         """
         if self._running:
             raise RuntimeError("`capacities()` should run to its end before it starts again.")
-        order = self._order()
+        order = self.next_capacities
         scored = scored_parameters(self.model)
         self._forget_masks()
         self._running, self._ran = True, []
@@ -166,7 +178,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         if self._running or not self._rows:
             raise RuntimeError(
                 "`step()` should follow a whole loop over `capacities()`. "
-                f"Found {len(self._ran)} of {len(self._order())} capacities since the last step."
+                f"Found {len(self._ran)} of {len(self.next_capacities)} capacities since the last "
+                "step."
             )
         scale, found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
         if not step_if_finite(self.optimizer, scale, found_inf):
@@ -186,7 +199,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             self._forget()
 
     def state_dict(self) -> dict[str, Any]:
-        """The wrapped optimizer's state, and what makes the integrator's draws repeat.
+        """The wrapped optimizer's state, and what makes draws repeat; arguments are not in it.
 
         Hooks on loading and saving are the wrapped optimizer's: register them with that.
         """
@@ -217,13 +230,6 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             for name, value in self.__dict__.items()
             if name != "step" and not name.startswith("_optimizer_")
         }
-
-    def _order(self) -> tuple[float, ...]:
-        """The capacities of the step that comes next, the same at every call."""
-        if self._steps < self.dense_steps:
-            return (1.0,)
-        trained, count = trained_capacities(self.model), self.subnetworks_per_step
-        return (1.0, *draw_capacities(trained, count, self.seed, self._steps))
 
     def _forget(self) -> None:
         self._rows.clear()

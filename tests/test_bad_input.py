@@ -481,9 +481,9 @@ def test_an_optimizer_that_misses_the_scores() -> None:
         ({"integration": "sum"}, r"`integration` should be an Integrator or .* Found 'sum'\."),
         ({"seed": "zero"}, r"`seed` should be an integer\. Found 'zero'\."),
         ({"dense_steps": -1}, r"`dense_steps` should be an integer from 0 on\. Found -1\."),
-        ({"subnetworks_per_step": 0}, r"an integer from 1 to 4, the trained .* Found 0\."),
-        ({"subnetworks_per_step": 5}, r"an integer from 1 to 4, the trained .* Found 5\."),
-        ({"subnetworks_per_step": 0.5}, r"an integer from 1 to 4, the trained .* Found 0\.5\."),
+        ({"subnetworks_per_step": 0}, r"an integer from 1 to .* below 1, 4\. Found 0\."),
+        ({"subnetworks_per_step": 5}, r"an integer from 1 to .* below 1, 4\. Found 5\."),
+        ({"subnetworks_per_step": 0.5}, r"an integer from 1 to .* below 1, 4\. Found 0\.5\."),
     ],
 )
 def test_a_bad_argument_of_the_optimizer(arguments: dict, message: str) -> None:

@@ -754,10 +754,12 @@ def test_autocast_around_the_loop_leaves_the_integration_alone(task: Task) -> No
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def test_another_default_device_leaves_a_step_alone() -> None:
+@pytest.mark.parametrize("count", [None, 1])
+def test_another_default_device_leaves_a_step_alone(count: int | None) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 4))
     model = prunnet.make_prunable(model, filter_fn=lambda *_: True)  # 16,384: by histogram
-    optimizer = ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = ConflictAwareOptimizer(sgd, model, subnetworks_per_step=count)
     images, labels = torch.randn(6, 1, 8, 8), torch.arange(6) % 4
     with torch.device("meta"):
         for _ in optimizer.capacities():

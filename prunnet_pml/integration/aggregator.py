@@ -17,7 +17,7 @@ class Aggregator(Integrator):
 
     Args:
         function: Maps a matrix ``[N + 1, n]``, a gradient per row, dense first, to a vector
-            ``[n]``.
+            ``[n]``. ``N`` is the number of subnetworks in a step.
 
     Raises:
         ValueError: If ``function`` can't be called; when called, if what it returns has another

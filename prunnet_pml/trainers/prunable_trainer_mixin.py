@@ -47,7 +47,8 @@ class PrunableTrainerMixin(BaseTrainer):
 
     Raises:
         ValueError: If no model is prunable, one has no ConflictAwareOptimizer, the scores are
-            frozen, or two of these optimizers differ in trained capacities or in ``shared``.
+            frozen, or two of these optimizers differ in trained capacities, in ``shared`` or in
+            what a step trains.
     """
 
     models: dict[str, nn.Module]
@@ -97,6 +98,11 @@ class PrunableTrainerMixin(BaseTrainer):
             groups = [group for plain in self._plain() for group in plain.param_groups]
             outside = [parameter for group in groups for parameter in group["params"]]
         of_dense: list[Tensor | None] = []
+        if len(wanted := {optimizer.next_capacities for optimizer in optimizers}) > 1:
+            raise RuntimeError(
+                "`optimizers` should train the same capacities in a step: have one seed, and as "
+                f"many steps behind them. Found {' and '.join(map(str, sorted(wanted)))}."
+            )
         loops = [optimizer.capacities() for optimizer in optimizers]
         for capacity, *_ in zip(*loops, strict=True):  # strict: it runs all of them to the end
             yield capacity
@@ -148,25 +154,23 @@ class PrunableTrainerMixin(BaseTrainer):
                 "`freeze_these` should name no prunable network, nor what a ConflictAwareOptimizer "
                 f"is called after: no capacity would be trained. Found {sorted(frozen)}."
             )
-        settings = {str(_loop_settings(optimizer)) for optimizer in optimizers}
-        if len(settings) > 1:
-            raise ValueError(
-                "`optimizers` should train the same capacities in every step. "
-                f"Found {' and '.join(sorted(settings))}."
-            )
+        for name, values in _loop_settings(optimizers).items():
+            if len(set(values)) > 1:
+                raise ValueError(
+                    f"`optimizers` should agree in {name}. Found {' and '.join(map(str, values))}."
+                )
 
 
-def _loop_settings(optimizer: ConflictAwareOptimizer) -> dict[str, Any]:
-    """What decides which capacities a step trains, and what follows them."""
-    settings = {
-        "trained capacities": trained_capacities(optimizer.model),
-        "shared": optimizer.shared,
-        "dense_steps": optimizer.dense_steps,
-        "subnetworks_per_step": optimizer.subnetworks_per_step,
+def _loop_settings(optimizers: list[ConflictAwareOptimizer]) -> dict[str, list[Any]]:
+    """What decides which capacities a step trains and what follows them, of each optimizer."""
+    drawing = [optimizer for optimizer in optimizers if optimizer.subnetworks_per_step is not None]
+    return {
+        "trained capacities": [trained_capacities(optimizer.model) for optimizer in optimizers],
+        "`shared`": [optimizer.shared for optimizer in optimizers],
+        "`dense_steps`": [optimizer.dense_steps for optimizer in optimizers],
+        "`subnetworks_per_step`": [optimizer.subnetworks_per_step for optimizer in optimizers],
+        "`seed`, by which they draw subnetworks": [optimizer.seed for optimizer in drawing],
     }
-    if optimizer.subnetworks_per_step is not None:
-        settings["seed"] = optimizer.seed
-    return settings
 
 
 def _in_digits(losses: Mapping[str, Any]) -> dict[str, str]:

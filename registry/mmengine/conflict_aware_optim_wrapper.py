@@ -124,7 +124,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
                 yield
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As of ``OptimWrapper``, and what makes the integrator's draws repeat."""
+        """As of ``OptimWrapper``, and what makes draws repeat."""
         super().load_state_dict(state_dict)
         self._resumed = {"prunnet": state_dict["prunnet"]} if "prunnet" in state_dict else {}
 

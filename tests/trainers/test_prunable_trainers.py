@@ -489,22 +489,43 @@ def test_errors_say_what_to_change() -> None:
     with pytest.raises(ValueError, match=r"`freeze_these` should .* Found \['embedder'\]"):
         build(freeze_these=("embedder",), optimizers={"embedder_optimizer": optimizer})
     second = ConflictAwareOptimizer(sgd(other.parameters()), other)
-    with pytest.raises(ValueError, match="should train the same capacities in every step"):
+    with pytest.raises(ValueError, match=r"should agree in trained capacities\. Found"):
         build(
             models={"trunk": trunk, "embedder": other},
             optimizers={"trunk_optimizer": optimizer, "embedder_optimizer": second},
         )
-    like_it = prunnet.make_prunable(nn.Linear(4, 4))
+    like_it = prunnet.make_prunable(nn.Linear(4, 4), prunnet.trained_capacities(trunk))
     pair = {"trunk": trunk, "embedder": like_it}
     drawing = [
         ConflictAwareOptimizer(sgd(m.parameters()), m, subnetworks_per_step=1, seed=seed)
         for seed, m in enumerate(pair.values())
     ]
-    with pytest.raises(ValueError, match=r"the same capacities in every step\. .*'seed': 1"):
+    with pytest.raises(ValueError, match=r"agree in `seed`, by which .* Found 0 and 1"):
         build(
             models=pair,
             optimizers=dict(zip(("trunk_optimizer", "embedder_optimizer"), drawing, strict=True)),
         )
+
+
+def test_optimizers_that_draw_otherwise_are_no_step() -> None:
+    """One of them has taken a step without the other."""
+    setup = common(plain_setup())
+    trunk = setup["models"]["trunk"]
+    embedder = prunnet.make_prunable(nn.Linear(4, 4), prunnet.trained_capacities(trunk))
+    models = {"trunk": trunk, "embedder": embedder}
+    optimizers = {
+        f"{name}_optimizer": ConflictAwareOptimizer(
+            sgd(model.parameters()), model, subnetworks_per_step=1, dense_steps=1
+        )
+        for name, model in models.items()
+    }
+    trainer = PrunableMetricLossOnly(**{**setup, "models": models}, optimizers=optimizers)
+    ahead = optimizers["trunk_optimizer"]
+    for _ in ahead.capacities():
+        trunk(torch.randn(4, 1, 8, 8)).sum().backward()
+    ahead.step()
+    with pytest.raises(RuntimeError, match=r"one seed, and as many steps .* Found \(1\.0,\) and"):
+        trainer.train()
 
 
 def test_capacities_that_a_step_leaves_out_have_no_loss() -> None:
