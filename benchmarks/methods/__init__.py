@@ -85,6 +85,10 @@ METHODS: dict[str, Method] = {
         replace(Settings(), subnetworks_per_step=1, times_the_steps=2.5),
         "The default's passes in 2.5 times the steps: the dense network's and one that is drawn.",
     ),
+    "prunnet-own-batches": prunnet_method(
+        replace(Settings(), own_batches=True),
+        "The default with another batch for each capacity, as networks trained apart may have.",
+    ),
     "prunnet-channel": prunnet_method(
         CHANNEL,
         "Hidden channels as units: gradients summed, alignment 1, contrast 0, running averages.",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.optim.swa_utils import update_bn
 
@@ -104,16 +105,30 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
     )
     schedule = task.schedule(optimizer)
     draws = _draws(settings, task.recipe.seed)
-    for images, labels in task.batches(f"prunable, {settings.granularity}"):
+    for batches in _batches(task, settings):
         if settings.drawn:
             _train_at(model, next(draws))
-        for _ in optimizer.capacities():
+        for capacity in optimizer.capacities():
+            images, labels = next(batches)
+            if settings.own_batches and capacity < 1:
+                with torch.no_grad(), prunnet.capacity(model, 1.0):
+                    loss_func(model(images), labels)  # what the subnetwork's are compared with
             loss_func(model(images), labels).backward()
         optimizer.step()
         schedule.step()
         if settings.scores == "magnitude":
             reset_scores(model, "magnitude")
     _train_at(model, settings.capacities)
+
+
+def _batches(task: Task, settings: Settings) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """For every step the batches of its capacities: one for all, or one for each."""
+    title = f"prunable, {settings.granularity}"
+    if not settings.own_batches:
+        yield from (itertools.repeat(batch) for batch in task.batches(title))
+        return
+    each = task.in_times_the_steps(1 + len(settings.capacities)).batches(title)
+    yield from itertools.repeat(each, task.recipe.steps)
 
 
 def _draws(settings: Settings, seed: int) -> Iterator[tuple[float, ...]]:

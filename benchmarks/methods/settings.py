@@ -59,6 +59,7 @@ class Settings:
         dense_share: The share of all steps that are its ``dense_steps``.
         subnetworks_per_step: Of ``ConflictAwareOptimizer``.
         times_the_steps: Of the task's.
+        own_batches: Whether every capacity of a step has a batch of its own.
     """
 
     granularity: str = _default(prunnet.make_prunable, "granularity")
@@ -84,6 +85,7 @@ class Settings:
         prunnet.ConflictAwareOptimizer, "subnetworks_per_step"
     )
     times_the_steps: float = 1.0
+    own_batches: bool = False
 
     def describe(self) -> dict[str, Any]:
         """All of them, as JSON gives them back."""

@@ -12,9 +12,10 @@ from study_results import EARLIER, Runs, on_common_seeds
 Methods = Mapping[str, Runs]
 OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises."""
-FLOOR, LONGER, FEWER_PASSES = "no-training", "dense-longer", "prunnet-drawn-longer"
-"""What are no rivals: where all of them start, and what takes more steps."""
-NO_RIVALS = (*OURS, FLOOR, LONGER, FEWER_PASSES)
+FLOOR, LONGER = "no-training", "dense-longer"
+FEWER_PASSES, OWN_BATCHES = "prunnet-drawn-longer", "prunnet-own-batches"
+NO_RIVALS = (*OURS, FLOOR, LONGER, FEWER_PASSES, OWN_BATCHES)
+"""What the default is not compared with: where all start, what has more steps or images."""
 
 _HALF_A_POINT = 0.5
 
@@ -232,6 +233,17 @@ def _drawn(methods: Methods) -> str:
     )
 
 
+def _own_batches(methods: Methods) -> str:
+    if not (found := _compared(methods, "prunnet-default", OWN_BATCHES)):
+        return ""
+    ours, own = (f"{_dense_and_20(runs)} at a cost of {runs.cost:.1f}" for runs in found)
+    return (
+        "**One batch for all capacities, or one for each.** In as many steps the dense network and "
+        f"20% of it find\n  {ours};\n  with another batch for each capacity of a step, {own} "
+        f"({_seeds(found[0])})."
+    )
+
+
 def _place(methods: Methods) -> str:
     names = [n for n in METHODS if n in methods and n not in (*SELF_ONLY, *NO_RIVALS)]
     ours = methods.get("prunnet-default", Runs([]))
@@ -266,6 +278,6 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (
     _floor, _kept, _norms, _exact, _depthwise, _pruning, _recipe, _contrast, _positives,
-    _conflicts, _alpha, _channel, _teacher, _cost, _longer, _drawn, _place,
+    _conflicts, _alpha, _channel, _teacher, _cost, _longer, _drawn, _own_batches, _place,
 )  # fmt: skip
 """In the order in which they are told; each is empty where its results are missing."""
