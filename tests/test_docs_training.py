@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -19,12 +20,14 @@ def page() -> dict[str, object]:
     network = TinyEmbedder()
     network.head = nn.Linear(8, 16)
     images, labels = torch.randn(12, 1, 8, 8), torch.arange(4).repeat(3)
+    loader = list(zip(images.split(6), labels.split(6), strict=True))
     return run_blocks(
         "docs/training.md",
         {
             "network": network,
             "num_classes": 4,
-            "loader": list(zip(images.split(6), labels.split(6), strict=True)),
+            "loader": loader,
+            "batches": itertools.cycle(loader),
             "first": images[:6],
             "second": images[6:] + 0.1,
             "labels": labels[:6],

@@ -230,6 +230,31 @@ def test_the_batches_of_a_pass_are_met_in_their_order(model: nn.Module) -> None:
         optimizer.step()
 
 
+def test_a_capacity_may_have_a_batch_that_the_dense_pass_had_not(model: nn.Module) -> None:
+    """The dense network embeds it in the subnetwork's own pass, without a gradient."""
+    compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    optimizer = prunnet.ConflictAwareOptimizer(
+        torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0), model
+    )
+    images = torch.randn(len(optimizer.next_capacities), 6, 1, 8, 8)
+    expected = []
+    for i, batch in enumerate(images):  # each batch for all of them, and one loss of each
+        values = []
+        for _ in optimizer.capacities():
+            values.append(compatible(model(batch), LABELS))
+            values[-1].backward()
+        optimizer.step()
+        expected.append(values[i].detach())
+    for i, capacity in enumerate(optimizer.capacities()):
+        if capacity < 1:
+            with torch.no_grad(), prunnet.capacity(model, 1.0):
+                compatible(model(images[i]), LABELS)
+        found = compatible(model(images[i]), LABELS)
+        assert torch.equal(found, expected[i])
+        found.backward()
+    optimizer.step()
+
+
 def test_a_loss_of_the_second_of_two_networks_meets_the_same_batches(model: nn.Module) -> None:
     """A trunk and an embedder are trained as one, and the loss may be told of either."""
     both = nn.ModuleList([model, prunnet.make_prunable(nn.Sequential(nn.Linear(4, 4)))])
