@@ -8,7 +8,7 @@ from functools import partial
 from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
-from pages.findings import FINDINGS, NO_RIVALS
+from pages.findings import FINDINGS, NO_RIVALS, OWN_BATCHES
 from pages.marks import filled
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
@@ -52,6 +52,12 @@ def with_study(page: str, study: Study) -> str:
         "met": _met(study),
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
+        "targets-own-batches": _by_task(
+            _with_own_batches(study), partial(targets_table, others=OTHERS)
+        ),
+        "targets-own-batches-map": _by_task(
+            _by(MAP, _with_own_batches(study)), partial(targets_table, others=OTHERS)
+        ),
     }
     return filled(page, blocks)
 
@@ -113,20 +119,39 @@ def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str
 
 
 def _met(study: Study) -> str:
-    """Of each task how many targets are met, in both metrics."""
-    metrics = {"Recall@1": study, "mAP@R": _by(MAP, study)}
-    rows = [
-        [TASKS[data], str(len(study[data]["prunnet-default"].seeds))]
-        + [
-            how_many_are_met(by[data], OTHERS, group)
-            for group in GROUPS.values()
-            for by in metrics.values()
-        ]
-        for data in TASKS
-        if "prunnet-default" in study.get(data, {})
+    """Of each task how many targets are met, in both metrics; then with a batch for each."""
+    others = _with_own_batches(study)
+    rows = [_met_row(title, study[data]) for data, title in TASKS.items() if data in study]
+    rows += [
+        _met_row(f"{title}, a batch for each capacity", others[data])
+        for data, title in TASKS.items()
+        if data in others
     ]
-    heads = [f"{group}, {metric}" for group in GROUPS for metric in metrics]
+    heads = [f"{group}, {metric}" for group in GROUPS for metric in ("Recall@1", "mAP@R")]
+    rows = [row for row in rows if row]
     return table(["", "seeds", *heads], rows) if rows else NOT_YET
+
+
+def _met_row(title: str, methods: Mapping[str, Runs]) -> list[str]:
+    if "prunnet-default" not in methods:
+        return []
+    in_map = {name: runs.by(MAP) for name, runs in methods.items()}
+    counts = [
+        how_many_are_met(by, OTHERS, group) for group in GROUPS.values() for by in (methods, in_map)
+    ]
+    return [title, str(len(methods["prunnet-default"].seeds)), *counts]
+
+
+def _with_own_batches(study: Study) -> Study:
+    """The same with a batch for each capacity in place of the default, where that was measured."""
+    return {
+        data: {
+            **{name: runs for name, runs in methods.items() if name != "prunnet-channel"},
+            "prunnet-default": methods[OWN_BATCHES],
+        }
+        for data, methods in study.items()
+        if OWN_BATCHES in methods
+    }
 
 
 def _pictures(study: Study, kind: str) -> str:

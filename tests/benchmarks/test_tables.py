@@ -13,7 +13,7 @@ TEN = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 FIVE = (1.0, 0.8, 0.6, 0.4, 0.2)
 NAMES = (
     "findings", "methods", "glyphs", "untrained", "speed", "ablations", "met", "targets",
-    "targets-map",
+    "targets-map", "targets-own-batches",
 )  # fmt: skip
 PAGE = "".join(
     f"## {name}\n<!-- {name}: by benchmarks/tables.py -->\nold\n<!-- end of {name} -->\n"
@@ -261,6 +261,19 @@ def test_how_many_targets_are_met_is_counted_in_both_metrics(study: SimpleNamesp
     assert "of 7" in counts["channel"]  # there is no `slimmable`
 
 
+def test_a_batch_for_each_capacity_has_the_targets_of_the_default(study: SimpleNamespace) -> None:
+    study.write(made_up("prunnet-own-batches", 0, 0.9))
+    page = study.method.with_study(PAGE, study.read())
+    assert "| Glyphs, a batch for each capacity | 1 |" in block(page, "met")
+    rows = block(page, "targets-own-batches")
+    name = "default, 100% self: `independent` less half a point"
+    assert f"| {name} | 90.0 | 72.5 | yes | +17.5 | - |" in rows
+    assert "channel" not in rows
+    assert f"| {name} | 90.0" not in block(page, "targets")
+    findings = block(page, "findings")
+    assert "with another batch for each capacity of a step, 90.0 and 40.2 at a cost" in findings
+
+
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "finds 30.9 in the dense gallery" in text
@@ -294,7 +307,7 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "2.5 times the steps, as many passes, 90.0 and 40.2 at a cost of 6.0 (1 seed)." in text
     assert "best other method of 2:" in text  # nor what takes more steps
-    assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 8
+    assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 9
 
 
 @pytest.mark.parametrize(
