@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-ORDERS, CAPACITIES = 0, 2**31
-"""What is drawn; further apart than a training has steps."""
+FOR_ORDERS, FOR_CAPACITIES = 0, 2**31
+"""What numbers are drawn for; further apart than a training has steps."""
 
 
 def generator_of(purpose: int, seed: int, step: int) -> torch.Generator:
@@ -33,6 +33,6 @@ def draw_capacities(
     """``count`` of the capacities, in their order; all of them where it is None."""
     if count is None:
         return capacities
-    generator = generator_of(CAPACITIES, seed, step)
+    generator = generator_of(FOR_CAPACITIES, seed, step)
     drawn = torch.randperm(len(capacities), generator=generator, device="cpu")[:count]
     return tuple(capacities[index] for index in sorted(drawn.tolist()))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from prunnet_pml.draws import ORDERS, check_count, draw_capacities, generator_of
+from prunnet_pml.draws import FOR_ORDERS, check_count, draw_capacities, generator_of
 from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import Integrator, as_integrator, default_integrator
@@ -272,7 +272,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def _integrate(self, scored: set[nn.Parameter]) -> None:
         """Leaves the integrated gradient of what has been collected in ``.grad``."""
-        generator = generator_of(ORDERS, self.seed, self._steps)
+        generator = generator_of(FOR_ORDERS, self.seed, self._steps)
         with ExitStack() as stack:
             for device in {parameter.device.type for parameter in self._parameters()}:
                 if torch.amp.is_autocast_available(device):  # which would halve inner products

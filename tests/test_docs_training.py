@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 
 import pytest
 import torch
@@ -27,7 +26,6 @@ def page() -> dict[str, object]:
             "network": network,
             "num_classes": 4,
             "loader": loader,
-            "batches": itertools.cycle(loader),
             "first": images[:6],
             "second": images[6:] + 0.1,
             "labels": labels[:6],

@@ -87,7 +87,7 @@ METHODS: dict[str, Method] = {
     ),
     "prunnet-own-batches": prunnet_method(
         replace(Settings(), own_batches=True),
-        "The default with another batch for each capacity, as networks trained apart may have.",
+        "The default with another batch for each capacity of a step: five times the images.",
     ),
     "prunnet-channel": prunnet_method(
         CHANNEL,

@@ -127,7 +127,8 @@ def _batches(task: Task, settings: Settings) -> Iterator[Iterator[tuple[Tensor, 
     if not settings.own_batches:
         yield from (itertools.repeat(batch) for batch in task.batches(title))
         return
-    each = task.in_times_the_steps(1 + len(settings.capacities)).batches(title)
+    count = 1 + len(settings.capacities) + settings.drawn
+    each = task.in_times_the_steps(count).batches(title)
     yield from itertools.repeat(each, task.recipe.steps)
 
 

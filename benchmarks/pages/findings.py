@@ -239,8 +239,8 @@ def _own_batches(methods: Methods) -> str:
     ours, own = (f"{_dense_and_20(runs)} at a cost of {runs.cost:.1f}" for runs in found)
     return (
         "**One batch for all capacities, or one for each.** In as many steps the dense network and "
-        f"20% of it find\n  {ours};\n  with another batch for each capacity of a step, {own} "
-        f"({_seeds(found[0])})."
+        f"20% of it find\n  {ours};\n  with another batch for each capacity of a step, so five "
+        f"times the images, {own} ({_seeds(found[0])})."
     )
 
 

@@ -12,8 +12,8 @@ class DensePass:
     """The dense network's embeddings of a batch, for losses and miners that compare.
 
     Inside of a loop over ``optimizer.capacities()`` a pass may embed several batches (two views,
-    say): the subnetworks' passes meet them in the same order. Elsewhere it is the last one that
-    they meet.
+    say): the subnetworks' passes meet them in the same order. What the dense network embeds within
+    a subnetwork's pass takes their place. Outside of a loop it is the last batch that is met.
 
     It is no module and holds the model aside, so the model's parameters are not those of the loss
     or miner that owns it.
@@ -84,6 +84,7 @@ class DensePass:
         if not self._kept:
             return None, None
         if self._pass is None or len(self._kept) == 1:  # which may be looked at again
+            self._met = 1
             return self._kept[-1]
         if self._met == len(self._kept):
             raise RuntimeError(

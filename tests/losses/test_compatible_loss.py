@@ -255,6 +255,33 @@ def test_a_capacity_may_have_a_batch_that_the_dense_pass_had_not(model: nn.Modul
     optimizer.step()
 
 
+def test_views_of_a_capacitys_own_may_come_in_turn_or_one_after_the_other(
+    model: nn.Module,
+) -> None:
+    compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    sgd = torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0)
+    optimizer = prunnet.ConflictAwareOptimizer(sgd, model)
+    views = torch.randn(3, 6, 1, 8, 8)
+
+    def see(view: Tensor) -> None:
+        with torch.no_grad(), prunnet.capacity(model, 1.0):
+            compatible(model(view), LABELS)
+
+    found: dict[bool, list[Tensor]] = {True: [], False: []}
+    for in_turn, values in found.items():
+        for capacity in optimizer.capacities():
+            if capacity < 1 and not in_turn:
+                for view in views:
+                    see(view)
+            for view in views:
+                if capacity < 1 and in_turn:
+                    see(view)
+                values.append(compatible(model(view), LABELS))
+                values[-1].backward()
+        optimizer.step()
+    assert torch.equal(torch.stack(found[True]), torch.stack(found[False]))
+
+
 def test_a_loss_of_the_second_of_two_networks_meets_the_same_batches(model: nn.Module) -> None:
     """A trunk and an embedder are trained as one, and the loss may be told of either."""
     both = nn.ModuleList([model, prunnet.make_prunable(nn.Sequential(nn.Linear(4, 4)))])
