@@ -16,7 +16,7 @@ from methods.prunable import (
     prunnet_method,
 )
 from methods.separate import asymmetric, bct_per_size, dense_longer, independent, independent_macs
-from methods.settings import CHANNEL, PAPER, TORCHJD, Settings
+from methods.settings import CHANNEL, JOINT, PAPER, TORCHJD, Settings
 from methods.slimmable_widths import sfsc, slimmable
 from methods.torch_pruning import torch_pruning_magnitude
 
@@ -52,9 +52,10 @@ METHODS: dict[str, Method] = {
     "torch-pruning": Method(
         torch_pruning_magnitude, "The same with hidden channels, by Torch-Pruning's own pruner."
     ),
-    "joint": prunnet_method(
-        replace(Settings(), compatible=False, alignment=0.0, contrast=0.0, integration="Sum"),
-        "The plain sum of all capacities' losses, nothing detached.",
+    "joint": prunnet_method(JOINT, "The plain sum of all capacities' losses, nothing detached."),
+    "joint-own-batches": prunnet_method(
+        replace(JOINT, own_batches=True),
+        "The same with another batch for each capacity of a step: five times the images.",
     ),
     "bct-per-size": Method(
         bct_per_size, "A network per size, with the dense one's influence loss (arXiv 2003.11942)."

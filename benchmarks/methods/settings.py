@@ -109,5 +109,8 @@ PAPER = Settings(
 )  # fmt: skip
 """As published."""
 
+JOINT = Settings(compatible=False, alignment=0.0, contrast=0.0, integration="Sum")
+"""The same class loss at every capacity, and no more."""
+
 CHANNEL = Settings(granularity="channel", integration="Sum", alignment=1.0, contrast=0.0)
 """What docs/channel.md names for hidden units."""

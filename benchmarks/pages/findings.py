@@ -14,7 +14,8 @@ OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises."""
 FLOOR, LONGER = "no-training", "dense-longer"
 FEWER_PASSES, OWN_BATCHES = "prunnet-drawn-longer", "prunnet-own-batches"
-NO_RIVALS = (*OURS, FLOOR, LONGER, FEWER_PASSES, OWN_BATCHES)
+JOINT_OWN_BATCHES = "joint-own-batches"
+NO_RIVALS = (*OURS, FLOOR, LONGER, FEWER_PASSES, OWN_BATCHES, JOINT_OWN_BATCHES)
 """What the default is not compared with: where all start, what has more steps or images."""
 
 _HALF_A_POINT = 0.5
@@ -237,11 +238,18 @@ def _own_batches(methods: Methods) -> str:
     if not (found := _compared(methods, "prunnet-default", OWN_BATCHES)):
         return ""
     ours, own = (f"{_dense_and_20(runs)} at a cost of {runs.cost:.1f}" for runs in found)
-    return (
+    text = (
         "**One batch for all capacities, or one for each.** In as many steps the dense network and "
         f"20% of it find\n  {ours};\n  with another batch for each capacity of a step, so five "
         f"times the images, {own} ({_seeds(found[0])})."
     )
+    if both := _compared(methods, "joint", JOINT_OWN_BATCHES, OWN_BATCHES):
+        joint, joint_own, own = map(_dense_and_20, both)
+        text += (
+            f"\n  Plain joint training gains by them, too: from {joint} to {joint_own}, beside {own} "
+            f"({_seeds(both[0])})."
+        )
+    return text
 
 
 def _place(methods: Methods) -> str:

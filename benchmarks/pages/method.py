@@ -8,7 +8,7 @@ from functools import partial
 from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
-from pages.findings import FINDINGS, NO_RIVALS, OWN_BATCHES
+from pages.findings import FINDINGS, JOINT_OWN_BATCHES, NO_RIVALS, OWN_BATCHES
 from pages.marks import filled
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
@@ -22,6 +22,8 @@ from study_results import MAP, Runs
 Study = Mapping[str, Mapping[str, Runs]]
 
 OTHERS = set(METHODS) - {*NO_RIVALS}
+WITH_AS_MANY_IMAGES = OTHERS | {JOINT_OWN_BATCHES}
+"""What a batch for each capacity is compared with."""
 TASKS = {
     "glyphs": "Glyphs",
     "glyphs-longer": "Glyphs, five times the steps",
@@ -53,10 +55,10 @@ def with_study(page: str, study: Study) -> str:
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
         "targets-own-batches": _by_task(
-            _with_own_batches(study), partial(targets_table, others=OTHERS)
+            _with_own_batches(study), partial(targets_table, others=WITH_AS_MANY_IMAGES)
         ),
         "targets-own-batches-map": _by_task(
-            _by(MAP, _with_own_batches(study)), partial(targets_table, others=OTHERS)
+            _by(MAP, _with_own_batches(study)), partial(targets_table, others=WITH_AS_MANY_IMAGES)
         ),
     }
     return filled(page, blocks)
@@ -121,9 +123,9 @@ def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str
 def _met(study: Study) -> str:
     """Of each task how many targets are met, in both metrics; then with a batch for each."""
     others = _with_own_batches(study)
-    rows = [_met_row(title, study[data]) for data, title in TASKS.items() if data in study]
+    rows = [_met_row(title, study[data], OTHERS) for data, title in TASKS.items() if data in study]
     rows += [
-        _met_row(f"{title}, a batch for each capacity", others[data])
+        _met_row(f"{title}, a batch for each capacity", others[data], WITH_AS_MANY_IMAGES)
         for data, title in TASKS.items()
         if data in others
     ]
@@ -132,12 +134,12 @@ def _met(study: Study) -> str:
     return table(["", "seeds", *heads], rows) if rows else NOT_YET
 
 
-def _met_row(title: str, methods: Mapping[str, Runs]) -> list[str]:
+def _met_row(title: str, methods: Mapping[str, Runs], others: set[str]) -> list[str]:
     if "prunnet-default" not in methods:
         return []
     in_map = {name: runs.by(MAP) for name, runs in methods.items()}
     counts = [
-        how_many_are_met(by, OTHERS, group) for group in GROUPS.values() for by in (methods, in_map)
+        how_many_are_met(by, others, group) for group in GROUPS.values() for by in (methods, in_map)
     ]
     return [title, str(len(methods["prunnet-default"].seeds)), *counts]
 

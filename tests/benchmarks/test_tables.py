@@ -272,6 +272,16 @@ def test_a_batch_for_each_capacity_has_the_targets_of_the_default(study: SimpleN
     assert "own batches" not in block(page, "targets")
     findings = block(page, "findings")
     assert "capacity of a step, so five times the images, 90.0 and 40.2 at a cost" in findings
+    study.write(made_up("joint", 0, 0.6))
+    study.write(made_up("joint-own-batches", 0, 0.95))
+    page = study.method.with_study(PAGE, study.read())
+    found = (
+        "gains by them, too: from 60.0 and 26.8 to 95.0 and 42.5, beside 90.0 and 40.2 (1 seed)."
+    )
+    assert found in block(page, "findings")
+    name = "own batches, 100% self: `joint-own-batches` less half a point"
+    assert f"| {name} | 90.0 | 94.5 | **no** | -4.5 | - |" in block(page, "targets-own-batches")
+    assert "joint-own-batches" not in block(page, "targets")
 
 
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
