@@ -246,8 +246,8 @@ def _own_batches(methods: Methods) -> str:
     if both := _compared(methods, "joint", JOINT_OWN_BATCHES, OWN_BATCHES):
         joint, joint_own, own = map(_dense_and_20, both)
         text += (
-            f"\n  Plain joint training gains by them, too: from {joint} to {joint_own}, beside {own} "
-            f"({_seeds(both[0])})."
+            f"\n  Plain joint training gains by them, too: from {joint} to {joint_own}, beside "
+            f"{own} ({_seeds(both[0])})."
         )
     return text
 
