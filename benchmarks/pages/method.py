@@ -8,12 +8,13 @@ from functools import partial
 from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
-from pages.findings import FINDINGS, JOINT_OWN_BATCHES, NO_RIVALS, OWN_BATCHES
+from pages.findings import FINDINGS
 from pages.marks import filled
 from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
 from pages.not_yet import NOT_YET
 from pages.numbers import table
+from pages.rivals import JOINT_OWN_BATCHES, NO_RIVALS, OWN_BATCHES
 from pages.sizes_table import sizes_table
 from pages.targets import GROUPS, how_many_are_met, targets_table
 from pages.untrained_table import untrained_table
@@ -43,6 +44,7 @@ def with_study(page: str, study: Study) -> str:
     """
     if untitled := set(study) - set(TASKS):
         raise ValueError(f"`TASKS` should have a title for every task. Found none of {untitled}.")
+    own_batches = _with_own_batches(study)
     blocks = {
         "methods": "".join(f"- `{name}`: {method.summary}\n" for name, method in METHODS.items()),
         "findings": _findings(study),
@@ -55,10 +57,10 @@ def with_study(page: str, study: Study) -> str:
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
         "targets-own-batches": _by_task(
-            _with_own_batches(study), partial(targets_table, others=WITH_AS_MANY_IMAGES)
+            own_batches, partial(targets_table, others=WITH_AS_MANY_IMAGES)
         ),
         "targets-own-batches-map": _by_task(
-            _by(MAP, _with_own_batches(study)), partial(targets_table, others=WITH_AS_MANY_IMAGES)
+            _by(MAP, own_batches), partial(targets_table, others=WITH_AS_MANY_IMAGES)
         ),
     }
     return filled(page, blocks)

@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from study_results import Runs, on_common_seeds
 
+OURS = ("prunnet-default", "prunnet-channel")
+"""What the library advises."""
+FLOOR, LONGER = "no-training", "dense-longer"
+FEWER_PASSES, OWN_BATCHES = "prunnet-drawn-longer", "prunnet-own-batches"
+JOINT_OWN_BATCHES = "joint-own-batches"
+NO_RIVALS = (*OURS, FLOOR, LONGER, FEWER_PASSES, OWN_BATCHES, JOINT_OWN_BATCHES)
+"""What the default is not compared with: where all start, what has more steps or images."""
+
 Cell = tuple[float, float]
 """Capacity of the query, capacity of the gallery."""
 

@@ -73,7 +73,7 @@ def how_many_are_met(methods: Mapping[str, Runs], others: set[str], group: Group
     return f"{sum(target.is_met for target in targets)} of {len(targets)}" if targets else NONE
 
 
-def _named(runs: Runs) -> str:
+def _whose(runs: Runs) -> str:
     """What stands in the place of the default."""
     names = {"prunnet-own-batches": "own batches"}
     return names.get(runs.documents[0]["method"], "default")
@@ -92,7 +92,7 @@ def _beside_others(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Ta
             margins = [lead + 0.5 for lead in points_above(runs, rivals[best], cell)]
             on_others = [lead + 0.5 for lead in above_rivals_of_other_seeds(runs, rivals, cell)]
             rival = named(best, rivals[best], runs)
-            name = f"{_named(runs)}, {capacity:.0%} {kind}: {rival} less half a point"
+            name = f"{_whose(runs)}, {capacity:.0%} {kind}: {rival} less half a point"
             yield Target(name, runs.mean(*cell), margins, on_others)
 
 
@@ -100,11 +100,11 @@ def _other_targets(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[T
     if "prunnet-default" not in methods:
         return
     runs = methods["prunnet-default"]
-    name = f"{_named(runs)}, 20% to dense: 0.95 x dense self"
+    name = f"{_whose(runs)}, 20% to dense: 0.95 x dense self"
     yield Target(name, runs.mean(0.2, 1.0), _above_share(runs, 0.2, 0.95))
-    yield from _alone(_named(runs), runs, methods)
+    yield from _alone(_whose(runs), runs, methods)
     for capacity in BETWEEN:
-        name = f"{_named(runs)}, {capacity:.0%} untrained: between its neighbours, less 1"
+        name = f"{_whose(runs)}, {capacity:.0%} untrained: between its neighbours, less 1"
         margins = [gap + 1 for gap in gaps(runs, capacity)]
         yield Target(name, runs.mean(capacity, 1.0), margins)
 

@@ -1,0 +1,62 @@
+"""Sentences that say what computing, steps and images are worth, made of results on a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pages.comparing import Methods, compared, dense_and_20, dense_and_20_at_cost, seeds_of
+from pages.rivals import FEWER_PASSES, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
+
+
+def _cost(methods: Methods) -> str:
+    if not (found := compared(methods, "prunnet-default", "independent")):
+        return ""
+    ours, five = (runs.cost for runs in found)
+    return (
+        f"**One training for all sizes costs {ours:.1f} dense trainings**, five networks of the "
+        f"same sizes {five:.1f}\n  ({seeds_of(found[0])}). Those are compatible with nothing, and "
+        "no sixth size comes of them."
+    )
+
+
+def _longer(methods: Methods) -> str:
+    if not (found := compared(methods, "prunnet-default", LONGER)):
+        return ""
+    ours, alone = (f"{runs.mean(1.0, 1.0):.1f} at a cost of {runs.cost:.1f}" for runs in found)
+    return (
+        f"**The same computing for one size.** The dense network of the family finds {ours};\n  "
+        f"a dense network alone, in five times the steps, {alone} ({seeds_of(found[0])})."
+    )
+
+
+def _drawn(methods: Methods) -> str:
+    if not (found := compared(methods, "prunnet-default", FEWER_PASSES)):
+        return ""
+    ours, drawn = map(dense_and_20_at_cost, found)
+    return (
+        "**All capacities in every step, or one of them in more steps.** The dense network and "
+        f"20% of it find\n  {ours};\n  with one subnetwork drawn for each of 2.5 times the steps, "
+        f"as many passes, {drawn} ({seeds_of(found[0])})."
+    )
+
+
+def _own_batches(methods: Methods) -> str:
+    if not (found := compared(methods, "prunnet-default", OWN_BATCHES)):
+        return ""
+    ours, own = map(dense_and_20_at_cost, found)
+    text = (
+        "**One batch for all capacities, or one for each.** In as many steps the dense network and "
+        f"20% of it find\n  {ours};\n  with another batch for each capacity of a step, so five "
+        f"times the images, {own} ({seeds_of(found[0])})."
+    )
+    if both := compared(methods, "joint", JOINT_OWN_BATCHES, OWN_BATCHES):
+        joint, joint_own, own = map(dense_and_20, both)
+        text += (
+            f"\n  Plain joint training gains by them, too: from {joint} to {joint_own}, beside "
+            f"{own} ({seeds_of(both[0])})."
+        )
+    return text
+
+
+BUDGET_FINDINGS: tuple[Callable[[Methods], str], ...] = (_cost, _longer, _drawn, _own_batches)
+"""In the order in which they are told."""
