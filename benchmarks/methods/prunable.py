@@ -110,7 +110,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
             _train_at(model, next(draws))
         for capacity in optimizer.capacities():
             images, labels = next(batches)
-            if settings.own_batches and capacity < 1:
+            if settings.own_batches and settings.compatible and capacity < 1:
                 with torch.no_grad(), prunnet.capacity(model, 1.0):
                     loss_func(model(images), labels)  # what the subnetwork's are compared with
             loss_func(model(images), labels).backward()
