@@ -9,6 +9,7 @@
 It goes on where it stopped: a result of the same recipe is not made again, and trainings are kept
 in ``--store`` until you delete it. A recipe is data and settings: who changes how a method works
 deletes its results, and the store. ``benchmarks/tables.py`` makes the pages of what there is.
+Several jobs on one GPU take turns, unless CUDA's MPS (``nvidia-cuda-mps-control -d``) runs.
 """
 
 from __future__ import annotations
