@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -136,9 +137,18 @@ def test_what_is_no_result_is_named(study: SimpleNamespace, text: str) -> None:
         study.files.is_done("glyphs", "joint", study.task(1, 0, None))
 
 
+@pytest.fixture
+def _interrupts_are_heard() -> Iterator[None]:
+    """A job in the background of a shell ignores them, and so do the processes that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(
     not Path("/proc/thread-self/children").exists(), reason="the kernel does not list children"
 )
+@pytest.mark.usefixtures("_interrupts_are_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_the_runs_that_wait_and_the_one_that_runs(
     tmp_path: Path, number: signal.Signals
