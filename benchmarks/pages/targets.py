@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pages.earlier import named, with_note
 from pages.numbers import NONE, table
-from pages.rivals import above_rivals_of_other_seeds, furthest_ahead, points_above
+from pages.rivals import OWN_BATCHES, above_rivals_of_other_seeds, furthest_ahead, points_above
 from pages.untrained_table import BETWEEN, gaps
 from study_results import Runs
 
@@ -75,8 +75,7 @@ def how_many_are_met(methods: Mapping[str, Runs], others: set[str], group: Group
 
 def _whose(runs: Runs) -> str:
     """What stands in the place of the default."""
-    names = {"prunnet-own-batches": "own batches"}
-    return names.get(runs.documents[0]["method"], "default")
+    return "own batches" if runs.documents[0]["method"] == OWN_BATCHES else "default"
 
 
 def _beside_others(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
