@@ -12,9 +12,6 @@ from typing import Any
 import results
 from prunnet_pml.evaluation import CompatibilityMatrix
 
-EARLIER = "positives-of-the-contrast=class"
-"""The default as it was before: in its contrast all images of a class counted alike."""
-
 RECALL, MAP = "recall_at_1", "mean_average_precision_at_r"
 
 
@@ -53,16 +50,6 @@ class Runs:
     def capacities(self) -> tuple[float, ...]:
         """What was measured, largest first."""
         return self.matrices[0].query_capacities
-
-    @property
-    def has_earlier_contrast(self) -> bool:
-        """Whether all images of a class counted alike in the contrast that it was trained with."""
-        return self.documents[0]["recipe"]["settings"].get("positives") == "class"
-
-    @property
-    def is_earlier(self) -> bool:
-        """Whether that is so though its name does not say it: it was trained before."""
-        return self.has_earlier_contrast and self.documents[0]["method"] != EARLIER
 
     def is_interpolated(self, capacity: float) -> bool:
         """Whether a capacity was read with norm statistics from between its trained neighbours."""

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from methods.ablations import FACTORS, values_of
-from pages.earlier import MARK, with_note
 from pages.numbers import spread, table
-from study_results import EARLIER, Runs, on_common_seeds
+from study_results import Runs, on_common_seeds
 
 HEADS = [
     "factor", "default", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self",
     "cost",
 ]  # fmt: skip
-_OF_EARLIER = (
-    "Changed of the default with an earlier contrast, in which all images of a class counted "
-    "alike, and compared with that."
-)
 _CELLS = ((1.0, 1.0), (0.6, 1.0), (0.4, 1.0), (0.2, 1.0), (0.2, 0.2))
 
 
@@ -33,7 +28,7 @@ def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
     found = [spread(defaults.cell(*cell)) for cell in _CELLS]
     first = ["none", "", "", str(len(defaults.seeds)), *found, f"{defaults.cost:.1f}"]
     rows = [row for factor in FACTORS for row in _rows(methods, factor, base)]
-    return with_note(table(HEADS, [first, *rows] if rows else [], texts=3), _OF_EARLIER)
+    return table(HEADS, [first, *rows] if rows else [], texts=3)
 
 
 def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[str]]:
@@ -41,15 +36,14 @@ def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[
     for value, name in values.items():
         if name == base or name not in methods:
             continue
-        of_earlier = base == "prunnet-default" and methods[name].is_earlier and EARLIER in methods
-        changed, defaults = on_common_seeds(methods[name], methods[EARLIER if of_earlier else base])
+        changed, defaults = on_common_seeds(methods[name], methods[base])
         if not changed.seeds:
             continue
         of_base = next(v for v, n in values.items() if n == base)
         yield [
             factor,
             of_base,
-            f"{value} {MARK}" if of_earlier else value,
+            value,
             str(len(changed.seeds)),
             *(
                 f"{spread(changed.cell(*cell))} ({changed.mean(*cell) - defaults.mean(*cell):+.1f})"

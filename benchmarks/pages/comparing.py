@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from study_results import EARLIER, Runs, on_common_seeds
+from study_results import Runs, on_common_seeds
 
 Methods = Mapping[str, Runs]
 
 
 def compared(methods: Methods, *names: str) -> list[Runs]:
-    """The runs of the seeds that all of them have; none if there is no such seed.
-
-    Beside a variant of the default with the earlier contrast stands the default that had it.
-    """
-    if EARLIER in methods and any(methods[name].is_earlier for name in names if name in methods):
-        names = tuple(EARLIER if name == "prunnet-default" else name for name in names)
+    """The runs of the seeds that all of them have; none if there is no such seed."""
     if not set(names) <= set(methods):
         return []
     found = on_common_seeds(*(methods[name] for name in names))
@@ -38,7 +33,6 @@ def dense_and_20_at_cost(runs: Runs) -> str:
 
 
 def seeds_of(runs: Runs) -> str:
-    """How many seeds they are of, and whether with the earlier contrast."""
+    """How many seeds they are of."""
     count = len(runs.seeds)
-    earlier = ", the earlier contrast" if runs.has_earlier_contrast else ""
-    return f"{count} {'seed' if count == 1 else 'seeds'}{earlier}"
+    return f"{count} {'seed' if count == 1 else 'seeds'}"

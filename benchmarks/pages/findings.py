@@ -8,9 +8,8 @@ from drawings.curves import SELF_ONLY
 from methods import METHODS
 from pages.budget_findings import BUDGET_FINDINGS
 from pages.comparing import Methods, at_20, compared, dense_and_20, seeds_of
-from pages.earlier import MARK, named
 from pages.rivals import FLOOR, NO_RIVALS
-from study_results import EARLIER, Runs, on_common_seeds
+from study_results import Runs, on_common_seeds
 
 _HALF_A_POINT = 0.5
 
@@ -109,7 +108,7 @@ def _contrast(methods: Methods) -> str:
 
 
 def _positives(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", EARLIER)):
+    if not (found := compared(methods, "prunnet-default", "positives-of-the-contrast=class")):
         return ""
     ours, alike = map(dense_and_20, found)
     return (
@@ -176,12 +175,11 @@ def _place(methods: Methods) -> str:
         return ""
     cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
     behind = [text for text, lead in cells[1:] if lead > _HALF_A_POINT]
-    text = (
+    return (
         "**Where the default stands** in the dense gallery, beside the best other method of "
         f"{len(rivals)}:\n  {cells[0][0]}."
         + (f"\n  Behind by more than half a point: {'; '.join(behind)}." if behind else "")
     )
-    return text + (f" ({MARK} with the earlier contrast)" if MARK in text else "")
 
 
 def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, float]:
@@ -193,7 +191,7 @@ def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, fl
     best = max(leads, key=lambda name: leads[name])
     theirs, ours = rivals[best]
     text = (
-        f"at {capacity:.0%} it finds {ours.mean(capacity, 1.0):.1f}, {named(best, theirs, ours)} "
+        f"at {capacity:.0%} it finds {ours.mean(capacity, 1.0):.1f}, `{best}` "
         f"{theirs.mean(capacity, 1.0):.1f} ({seeds_of(ours)})"
     )
     return text, leads[best]

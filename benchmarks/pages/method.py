@@ -96,16 +96,8 @@ def _task(data: str, methods: Mapping[str, Runs]) -> str:
         f"of {recipe['image_size']} px" + (f" on {devices}." if devices != "cpu" else ".")
     )
     shown = [n for n in METHODS if n in methods] if "prunnet-default" in methods else methods
-    rows = methods_table(methods, shown)
-    earlier = [f"`{name}`" for name in shown if methods[name].is_earlier]
-    if earlier:
-        rows += (
-            "\nTrained with an earlier contrast, in which all images of a class counted alike: "
-            f"{', '.join(earlier)}.\n"
-        )
-    return f"{about}\n\n{rows}" + "".join(
-        _pictures({data: methods}, kind) for kind in ("capacity", "matrices")
-    )
+    pictures = (_pictures({data: methods}, kind) for kind in ("capacity", "matrices"))
+    return f"{about}\n\n{methods_table(methods, shown)}{''.join(pictures)}"
 
 
 def _by(metric: str, study: Study) -> Study:

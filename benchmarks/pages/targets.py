@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pages.earlier import named, with_note
 from pages.numbers import NONE, table
 from pages.rivals import OWN_BATCHES, above_rivals_of_other_seeds, furthest_ahead, points_above
 from pages.untrained_table import BETWEEN, gaps
@@ -61,10 +60,7 @@ def targets_table(methods: Mapping[str, Runs], others: set[str]) -> str:
     targets = [target for group in GROUPS.values() for target in group(methods, others)]
     seeds = ["above it, seed by seed", "beside the best of other seeds"]
     heads = ["target", "found", "at least", "met", *seeds]
-    rows = with_note(table(heads, [target.row for target in targets]))
-    if targets and "prunnet-default" in methods and methods["prunnet-default"].is_earlier:
-        rows += "\nThe default was trained with the earlier contrast here.\n"
-    return rows
+    return table(heads, [target.row for target in targets])
 
 
 def how_many_are_met(methods: Mapping[str, Runs], others: set[str], group: Group) -> str:
@@ -90,8 +86,7 @@ def _beside_others(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Ta
             best = furthest_ahead(runs, rivals, cell)
             margins = [lead + 0.5 for lead in points_above(runs, rivals[best], cell)]
             on_others = [lead + 0.5 for lead in above_rivals_of_other_seeds(runs, rivals, cell)]
-            rival = named(best, rivals[best], runs)
-            name = f"{_whose(runs)}, {capacity:.0%} {kind}: {rival} less half a point"
+            name = f"{_whose(runs)}, {capacity:.0%} {kind}: `{best}` less half a point"
             yield Target(name, runs.mean(*cell), margins, on_others)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 
-from pages.earlier import MARK, with_note
 from pages.numbers import spread, table
 from study_results import Runs, on_common_seeds
 
@@ -32,11 +31,11 @@ def untrained_table(methods: Mapping[str, Runs]) -> str:
     found = on_common_seeds(*(methods[name] for name in names))
     heads = ["method", "seeds", *(f"{c:.0%}" for c in BETWEEN), "10%"]
     rows = [
-        [NAMES[name] + f" {MARK}" * runs.is_earlier, str(len(runs.seeds)), *_cells(runs)]
+        [NAMES[name], str(len(runs.seeds)), *_cells(runs)]
         for name, runs in zip(names, found, strict=True)
         if runs.seeds
     ]
-    return with_note(table(heads, rows))
+    return table(heads, rows)
 
 
 def gaps(runs: Runs, capacity: float) -> list[float]:

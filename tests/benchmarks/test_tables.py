@@ -166,42 +166,6 @@ def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     assert by_name[name].endswith(f"| **no** | {margins[0]:+.1f}, {margins[1]:+.1f} | - |")
 
 
-def test_what_had_an_earlier_contrast_says_so_and_is_compared_with_its_like(
-    study: SimpleNamespace,
-) -> None:
-    """The default changed: 72.0 now, 66.0 as it was when `alpha=1` and `torchjd-upgrad` ran."""
-    earlier = "positives-of-the-contrast=class"
-    for method, value in ((earlier, 0.66), ("alpha=1", 0.67), ("torchjd-upgrad", 0.65)):
-        document = made_up(method, 1, value)
-        document["recipe"]["settings"]["positives"] = "class"
-        study.write(document)
-    page = study.method.with_study(PAGE, study.read())
-    assert (
-        block(page, "glyphs").count("all images of a class counted alike: `torchjd-upgrad`.") == 1
-    )
-    rows = block(page, "ablations")
-    assert "| alpha | 0.5 | 1 † | 1 | 67.0 (+1.0) |" in rows
-    assert "| positives of the contrast | image and class | class | 1 | 66.0 (-6.0) |" in rows
-    assert rows.count("\n† Changed of the default with an earlier contrast") == 1
-    assert "the same, interpolated †" not in block(page, "untrained")
-    own = made_up("norm-statistics=own", 0, 0.69)
-    own["recipe"]["settings"]["positives"] = "class"
-    study.write(own)
-    rows = block(study.method.with_study(PAGE, study.read()), "untrained")
-    assert "| the same, interpolated † | 1 |" in rows
-    assert rows.count("\n† With an earlier contrast") == 1
-    text = block(page, "findings")
-    assert "72.0 and 32.2;\n  where all images of its class count alike, as in SupCon, 66.0" in text
-    study.write({**made_up("projection=none", 1, 0.64), "recipe": document["recipe"]})
-    text = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert (
-        "find 66.0 and 29.5;\n  with the plain sum of all gradients 64.0 and 28.6 (1 seed, the e"
-        in text
-    )
-    place = "20% it finds 32.2, `torchjd-upgrad` † 29.1"  # beside the default that there is
-    assert place in text
-
-
 def test_rivals_are_chosen_on_some_seeds_and_compared_on_another(benchmarks: Path) -> None:
     """`lucky` is the best on average by its second seed alone, on which `steady` is compared."""
     from pages.rivals import above_rivals_of_other_seeds, furthest_ahead
