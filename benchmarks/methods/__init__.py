@@ -22,6 +22,8 @@ from methods.torch_pruning import torch_pruning_magnitude
 
 _CALIBRATED: dict[str, Any] = {"norms": "calibrated"}
 """As the prunable networks': exact norm statistics, taken after training."""
+_DRAWN: dict[str, Any] = {"subnetworks_per_step": 1, "times_the_steps": 2.5}
+"""As many passes as five capacities have in a step, two a step."""
 
 METHODS: dict[str, Method] = {
     "no-training": Method(
@@ -57,6 +59,10 @@ METHODS: dict[str, Method] = {
         replace(JOINT, own_batches=True),
         "The same with another batch for each capacity of a step: five times the images.",
     ),
+    "joint-drawn-longer": prunnet_method(
+        replace(JOINT, **_DRAWN),
+        "The same with one subnetwork a step, drawn, in 2.5 times the steps: as many passes.",
+    ),
     "bct-per-size": Method(
         bct_per_size, "A network per size, with the dense one's influence loss (arXiv 2003.11942)."
     ),
@@ -83,8 +89,8 @@ METHODS: dict[str, Method] = {
     },
     "prunnet-default": prunnet_method(Settings(), "The library's defaults, then calibrate."),
     "prunnet-drawn-longer": prunnet_method(
-        replace(Settings(), subnetworks_per_step=1, times_the_steps=2.5),
-        "The default's passes in 2.5 times the steps: the dense network's and one that is drawn.",
+        replace(Settings(), contrast=3.0, **_DRAWN),
+        "As many passes in 2.5 times the steps, a dense and a drawn one in each; contrast 3.",
     ),
     "prunnet-own-batches": prunnet_method(
         replace(Settings(), own_batches=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pages.comparing import Methods, compared, dense_and_20, dense_and_20_at_cost, seeds_of
-from pages.rivals import FEWER_PASSES, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
+from pages.rivals import DRAWN, JOINT_DRAWN, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
 
 
 def _cost(methods: Methods) -> str:
@@ -30,14 +30,21 @@ def _longer(methods: Methods) -> str:
 
 
 def _drawn(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", FEWER_PASSES)):
+    if not (found := compared(methods, "prunnet-default", DRAWN)):
         return ""
     ours, drawn = map(dense_and_20_at_cost, found)
-    return (
+    text = (
         "**All capacities in every step, or one of them in more steps.** The dense network and "
         f"20% of it find\n  {ours};\n  with one subnetwork drawn for each of 2.5 times the steps, "
-        f"as many passes, {drawn} ({seeds_of(found[0])})."
+        f"as many passes, and a contrast of 3\n  {drawn} ({seeds_of(found[0])})."
     )
+    if both := compared(methods, JOINT_DRAWN, DRAWN):
+        joint, drawn = map(dense_and_20, both)
+        text += (
+            f"\n  Plain joint training of as many steps, with one drawn for each, finds {joint}, "
+            f"beside {drawn} ({seeds_of(both[0])})."
+        )
+    return text
 
 
 def _own_batches(methods: Methods) -> str:

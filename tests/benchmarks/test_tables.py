@@ -279,7 +279,10 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     assert block(rows, "glyphs").count("| 0.0 | 0 |") == 1  # what it costs
     study.write(made_up("prunnet-drawn-longer", 1, 0.9))
     text = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert "2.5 times the steps, as many passes, 90.0 and 40.2 at a cost of 6.0 (1 seed)." in text
+    assert "passes, and a contrast of 3\n  90.0 and 40.2 at a cost of 6.0 (1 seed).\n-" in text
+    study.write(made_up("joint-drawn-longer", 1, 0.8))
+    text = block(study.method.with_study(PAGE, study.read()), "findings")
+    assert "for each, finds 80.0 and 35.8, beside 90.0 and 40.2 (1 seed)." in text
     assert "best other method of 2:" in text  # nor what takes more steps
     assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 9
 
