@@ -10,9 +10,9 @@ from study_results import Runs, on_common_seeds
 OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises."""
 FLOOR, LONGER = "no-training", "dense-longer"
-DRAWN, JOINT_DRAWN = "prunnet-drawn-longer", "joint-drawn-longer"
+DRAWN_LONGER, JOINT_DRAWN_LONGER = "prunnet-drawn-longer", "joint-drawn-longer"
 OWN_BATCHES, JOINT_OWN_BATCHES = "prunnet-own-batches", "joint-own-batches"
-NO_RIVALS = (*OURS, FLOOR, LONGER, DRAWN, JOINT_DRAWN, OWN_BATCHES, JOINT_OWN_BATCHES)
+NO_RIVALS = (*OURS, FLOOR, LONGER, DRAWN_LONGER, JOINT_DRAWN_LONGER, OWN_BATCHES, JOINT_OWN_BATCHES)
 """What the default is not compared with: where all start, what has more steps or images."""
 
 Cell = tuple[float, float]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 
 def test_results_are_of_the_settings_that_the_methods_have_now(benchmarks: Path) -> None:
     from methods import METHODS, VARIANTS
+    from results import read_result
+    from study_files import name_of_run
 
-    methods = METHODS | VARIANTS
-    files = sorted((benchmarks / "results" / "study").glob("*/*.json"))
+    methods, folder = METHODS | VARIANTS, benchmarks / "results"
+    files = sorted((folder / "study").glob("*/*.json"))
+    found = {file: read_result(file) for file in files}
+    assert files == [
+        folder / f"{name_of_run(d['data'], d['method'], d['seed'])}.json" for d in found.values()
+    ]
+    assert files == [
+        file
+        for file, d in found.items()
+        if d["recipe"]["settings"] == methods[d["method"]].settings
+    ]
     assert files
-    of_another_recipe = []
-    for file in files:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        assert file == file.parents[1] / found["data"] / f"{found['method']}-{found['seed']}.json"
-        if found["recipe"]["settings"] != methods[found["method"]].settings:
-            of_another_recipe.append(f"{file.parent.name}/{file.name}")
-    assert not of_another_recipe

@@ -166,6 +166,24 @@ def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     assert by_name[name].endswith(f"| **no** | {margins[0]:+.1f}, {margins[1]:+.1f} | - |")
 
 
+def test_a_changed_factor_is_told_beside_the_default_on_the_seeds_of_both(
+    study: SimpleNamespace,
+) -> None:
+    for method, value in (
+        ("positives-of-the-contrast=class", 0.66),
+        ("projection=none", 0.64),
+        ("torchjd-upgrad", 0.65),
+    ):
+        study.write(made_up(method, 1, value))
+    page = study.method.with_study(PAGE, study.read())
+    rows = block(page, "ablations")
+    assert "| positives of the contrast | image and class | class | 1 | 66.0 (-6.0) |" in rows
+    text = block(page, "findings")
+    assert "72.0 and 32.2;\n  where all images of its class count alike, as in SupCon, 66.0" in text
+    assert "72.0 and 32.2;\n  with the plain sum of all gradients 64.0 and 28.6 (1 seed)." in text
+    assert "at 20% it finds 32.2, `torchjd-upgrad` 29.1 (1 seed)." in text
+
+
 def test_rivals_are_chosen_on_some_seeds_and_compared_on_another(benchmarks: Path) -> None:
     """`lucky` is the best on average by its second seed alone, on which `steady` is compared."""
     from pages.rivals import above_rivals_of_other_seeds, furthest_ahead
