@@ -22,7 +22,7 @@ from measure.clock import device_name
 from methods import METHODS, VARIANTS
 from prunnet_pml.demo.recipe import Recipe
 from study_files import name_of_run, recipe_of
-from tasks import TASKS, Task
+from tasks import STEPS, TASKS, Task
 
 LATENCY_BATCH = 32
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("method", nargs="?", choices=[*METHODS, *VARIANTS], metavar="METHOD")
     parser.add_argument("--list", action="store_true", help="what there is")
     parser.add_argument("--data", choices=TASKS, default="glyphs")
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))

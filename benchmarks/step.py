@@ -63,7 +63,9 @@ def prunable_step(name: str, device: torch.device = CPU) -> Callable[[], None]:
     images, labels = _batch(name, device)
     model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM)).to(device)
     loss_func = prunnet.CompatibleLoss(NormalizedSoftmaxLoss(CLASSES, DIM), model).to(device)
-    optimizer = prunnet.ConflictAwareOptimizer(_sgd(model, loss_func), model)
+    optimizer = prunnet.ConflictAwareOptimizer(
+        _sgd(model, loss_func), model, subnetworks_per_step=None
+    )
 
     def run() -> None:
         for _ in optimizer.capacities():

@@ -28,10 +28,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 import results
-from methods import CHANNEL_VARIANTS, METHODS, VARIANTS
-from prunnet_pml.demo.recipe import Recipe
+from methods import CHANNEL_VARIANTS, DEFAULT_VARIANTS, METHODS, VARIANTS
 from study_files import is_done
-from tasks import TASKS
+from tasks import STEPS, TASKS
 
 STORE = Path(__file__).parent / "trained"
 _CHILDREN: set[subprocess.Popen[str]] = set()
@@ -107,7 +106,8 @@ def _run(run: tuple[str, str, int], arguments: argparse.Namespace) -> str:
 def _methods(names: Iterable[str]) -> list[str]:
     groups = {
         "methods": list(METHODS),
-        "variants": [name for name in VARIANTS if name not in CHANNEL_VARIANTS],
+        "variants": [name for name in VARIANTS if name not in CHANNEL_VARIANTS | DEFAULT_VARIANTS],
+        "default-variants": list(DEFAULT_VARIANTS),
         "channel-variants": list(CHANNEL_VARIANTS),
     }
     chosen = [method for name in names for method in groups.get(name, [name])]
@@ -125,9 +125,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", choices=TASKS, default=["glyphs"])
     parser.add_argument("--methods", nargs="+", default=["methods"], metavar="METHOD",
-                        help="names, or all `methods`, `variants`, `channel-variants`")  # fmt: skip
+                        help="names, or `methods`, `[default-|channel-]variants`")  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--weights", type=Path, help="pretrained weights of glyphs-mobilenet")

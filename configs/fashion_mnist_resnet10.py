@@ -2,7 +2,8 @@
 
 _base_ = "_base_/runner.py"
 
-_steps = 300  # so many batches are called an epoch: all images would be 468
+_epochs, _batches = 2, 375  # so many batches are called an epoch: all images would be 468
+_steps = _epochs * _batches
 _warm_up = _steps // 5
 
 model = {
@@ -21,7 +22,7 @@ _loader = {"num_workers": 0, "collate_fn": {"type": "default_collate"}}
 train_dataloader = {
     **_loader,
     "batch_size": 128,
-    "num_batch_per_epoch": _steps,
+    "num_batch_per_epoch": _batches,
     "dataset": {"type": "prunnet_pml.FashionMNIST", "split": "train", "held_out": False},
     "sampler": {"type": "DefaultSampler", "shuffle": True},
 }
@@ -44,4 +45,4 @@ param_scheduler = [
     {"type": "LinearLR", "start_factor": 0.04, "by_epoch": False, "begin": 0, "end": _warm_up},
     {"type": "CosineAnnealingLR", "by_epoch": False, "begin": _warm_up, "end": _steps},
 ]
-train_cfg = {"by_epoch": True, "max_epochs": 1}
+train_cfg = {"by_epoch": True, "max_epochs": _epochs}

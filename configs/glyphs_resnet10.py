@@ -2,7 +2,7 @@
 
 _base_ = "_base_/runner.py"
 
-_epochs = 4
+_epochs = 10
 _steps = 144 * _epochs
 _warm_up = _steps // 5
 

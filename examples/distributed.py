@@ -1,10 +1,10 @@
 """Train on several processes: DistributedDataParallel and a loss over all of their embeddings.
 
-    torchrun --nproc_per_node 2 examples/distributed.py --steps 200
+    torchrun --nproc_per_node 2 examples/distributed.py --steps 500
 
 Nothing is different for prunnet_pml: wrap the prunable network by DDP as ever. Every process draws
-the same integration orders, so replicas stay equal to the bit; ``evaluate`` shares the embedding
-passes between the processes.
+the same subnetworks and integration orders, so replicas stay equal to the bit; ``evaluate`` shares
+the embedding passes between the processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BATCH = 64  # over all processes
 def main() -> None:
     """Trains and evaluates; the first process prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=500)
     steps = parser.parse_args().steps
     dist.init_process_group("gloo")  # with GPUs "nccl", and model and batches on them
     rank, world = dist.get_rank(), dist.get_world_size()

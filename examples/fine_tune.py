@@ -64,7 +64,7 @@ def main() -> None:
     """Fine-tunes, measures, prints and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--batch-size", type=int, default=48)
     parser.add_argument("--output", type=Path, default=Path("fine_tune.json"))
     arguments = parser.parse_args()

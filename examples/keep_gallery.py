@@ -58,7 +58,7 @@ def recalls(model: nn.Module, gallery: Tensor, test: Glyphs) -> dict[str, float]
 def main() -> None:
     """Trains, anchors, measures, prints and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=400, help="of anchored training")
+    parser.add_argument("--steps", type=int, default=1000, help="of anchored training")
     parser.add_argument("--dense-steps", type=int, default=600, help="your network's own training")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--output", type=Path, default=Path("keep_gallery.json"))

@@ -24,7 +24,7 @@ from prunnet_pml.datasets import Glyphs
 def main() -> None:
     """Trains, prunes, measures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=1000)
     steps = parser.parse_args().steps
     torch.manual_seed(0)
     train, test = Glyphs("train"), Glyphs("test")

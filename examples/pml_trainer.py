@@ -26,7 +26,7 @@ from prunnet_pml.trainers import PrunableMetricLossOnly
 def main() -> None:
     """Trains, tests at the end of every epoch, indexes, searches."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=6)
     epochs = parser.parse_args().epochs
     torch.manual_seed(0)
     where = "cuda" if torch.cuda.is_available() else "cpu"  # where PML sends the images

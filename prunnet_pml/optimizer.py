@@ -1,4 +1,4 @@
-"""The optimizer wrapper that trains all capacities at once."""
+"""The optimizer wrapper that trains several capacities in a step."""
 
 from __future__ import annotations
 
@@ -47,10 +47,11 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         optimizer: Any optimizer whose groups hold the scores; what else they hold (class weights of
             a loss) is trained along.
         model: The prunable network.
-        integration: An integrator, or any function of a matrix ``[N + 1, n]`` to a vector ``[n]``,
-            such as TorchJD's aggregators. By default ``ConflictAware``, see ``default_integrator``.
-            (``subnetworks_per_step`` makes that ``k + 1`` rows, of other capacities in every step,
-            which suits none that has weights or a memory of its own for each row.)
+        integration: An integrator, or any function of a matrix ``[N + 1, n]`` to a vector ``[n]``
+            for the N subnetworks of a step, such as TorchJD's aggregators. By default
+            ``ConflictAware``, see ``default_integrator``. (Where they are drawn, the rows are of
+            other capacities in every step: one that has weights or a memory for each row needs all
+            of them, ``subnetworks_per_step=None``.)
         shared: What parameters without scores follow (norm affine, embedding head, class weights,
             ...). ``"sum"``: the sum over all capacities. ``"dense"``: the dense network's gradient
             alone, as in the paper.
@@ -60,11 +61,11 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             ``capacities()`` yields 1.0 only, so such a step costs what a plain one does. What that
             does to recall depends on the data, see docs/method.md. (The paper has none.)
         subnetworks_per_step: How many of the trained capacities below 1 take part in a step beside
-            the dense network, drawn anew for each; all by default, as in the paper. With 1 of 4 a
-            step has two passes in place of five; docs/method.md has what that is worth, which
-            depends on the data. A capacity's running averages see fewer batches, so ``calibrate``
-            after training. (A sum of fewer gradients is smaller: AdamW hardly sees it, SGD may want
-            a larger ``lr``, and clipping to a norm a smaller one.)
+            the dense network, drawn anew for each. By default one: a step has two passes, and
+            wants more steps than a network alone; with two and a half times as many it found more
+            than all four in every step, as in the paper, which is None (docs/method.md). Where some
+            are drawn, a capacity's running averages see fewer batches, so ``calibrate`` after
+            training; and a sum of fewer gradients is smaller, which SGD and clipping notice.
 
     Attributes:
         optimizer: The wrapped optimizer.
@@ -88,7 +89,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         shared: Literal["dense", "sum"] = "sum",
         seed: int = 0,
         dense_steps: int = 0,
-        subnetworks_per_step: int | None = None,
+        subnetworks_per_step: int | None = 1,
     ) -> None:
         if isinstance(optimizer, ConflictAwareOptimizer):
             raise ValueError("`optimizer` should be the one to wrap. Found one wrapped already.")

@@ -495,7 +495,7 @@ def test_a_bad_argument_of_the_optimizer(arguments: dict, message: str) -> None:
 
 def optimizer_for(model: nn.Module) -> prunnet.ConflictAwareOptimizer:
     inner = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    return prunnet.ConflictAwareOptimizer(inner, model)
+    return prunnet.ConflictAwareOptimizer(inner, model, subnetworks_per_step=None)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ optim_wrapper = dict(
     type="prunnet_pml.ConflictAwareOptimWrapper",
     optimizer=dict(type="AdamW", lr=0.01),
     clip_grad=dict(max_norm=1.0),
+    subnetworks_per_step=None,
 )
 param_scheduler = dict(type="StepLR", step_size=8, gamma=0.3, by_epoch=False)
 train_cfg = dict(by_epoch=True, max_epochs=1)
@@ -73,7 +74,9 @@ def plain_loop(folder: Path) -> Losses:
     model = prunnet.make_prunable(model, (0.6, 0.3))
     loss_func = prunnet.CompatibleLoss(losses.ArcFaceLoss(12, 16), model)
     parameters = [*model.parameters(), *loss_func.parameters()]
-    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.AdamW(parameters, lr=0.01), model)
+    optimizer = prunnet.ConflictAwareOptimizer(
+        torch.optim.AdamW(parameters, lr=0.01), model, subnetworks_per_step=None
+    )
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=8, gamma=0.3)
     dataset = FewGlyphs("train", distortion=None)
     order = DefaultSampler(dataset, shuffle=True, seed=0)
@@ -96,7 +99,9 @@ def trainer_of_pml(folder: Path) -> Losses:
     trunk = prunnet.make_prunable(trunk, (0.6, 0.3))
     loss_func = prunnet.CompatibleLoss(losses.ArcFaceLoss(12, 16), trunk)
     parameters = [*trunk.parameters(), *loss_func.parameters()]
-    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.AdamW(parameters, lr=0.01), trunk)
+    optimizer = prunnet.ConflictAwareOptimizer(
+        torch.optim.AdamW(parameters, lr=0.01), trunk, subnetworks_per_step=None
+    )
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=8, gamma=0.3)
     dataset = FewGlyphs("train", distortion=None)
     found = []

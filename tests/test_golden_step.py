@@ -77,7 +77,9 @@ def step() -> dict[str, object]:
     sgd = torch.optim.SGD(
         [{"params": decayed, "weight_decay": 5e-4}, {"params": biases}], lr=0.1, momentum=0.9
     )
-    optimizer = prunnet.ConflictAwareOptimizer(sgd, model, shared="dense")
+    optimizer = prunnet.ConflictAwareOptimizer(
+        sgd, model, shared="dense", subnetworks_per_step=None
+    )
     scored = {p for layer in prunnet.scored_layers(model).values() for p in layer.parameters()}
     names = [name for name, p in model.named_parameters() if p in scored]
     optimizer.integration = RecordedOrders(names)

@@ -50,6 +50,8 @@ class Task(nn.Module):
     def optimizer(
         self, inner: type = torch.optim.SGD, lr: float = 0.1, **kwargs: object
     ) -> ConflictAwareOptimizer:
+        """Of all capacities in every step, if nothing else is said."""
+        kwargs = {"subnetworks_per_step": None, **kwargs}
         return ConflictAwareOptimizer(inner(self.parameters(), lr=lr), self.model, **kwargs)
 
     def loop(self, optimizer: ConflictAwareOptimizer, images: Tensor) -> None:
@@ -289,6 +291,17 @@ def test_subnetworks_are_drawn_evenly_and_largest_first(task: Task, count: int) 
     assert all(abs(times - expected) <= 20 for times in seen.values())  # 4 standard deviations
 
 
+def test_by_default_a_step_has_the_dense_network_and_one_drawn_subnetwork(task: Task) -> None:
+    optimizer = ConflictAwareOptimizer(torch.optim.SGD(task.parameters(), lr=0.1), task.model)
+    drawn = set()
+    for images in batches(24):
+        dense, subnetwork = run_through(task, optimizer, images)
+        optimizer.step()
+        assert dense == 1
+        drawn.add(subnetwork)
+    assert drawn == {*CAPACITIES[1:]}
+
+
 def test_what_is_drawn_is_integrated_and_accumulates(task: Task) -> None:
     optimizer = task.optimizer(integration=Sum(), subnetworks_per_step=2)
     two = batches(2)
@@ -349,7 +362,7 @@ def test_groups_keep_their_learning_rates(task: Task) -> None:
     known = {id(parameter) for parameter in scores}
     others = [p for p in task.model.parameters() if id(p) not in known]
     sgd = torch.optim.SGD([{"params": others}, {"params": scores, "lr": 2.0}], lr=0.1)
-    optimizer = ConflictAwareOptimizer(sgd, task.model)
+    optimizer = ConflictAwareOptimizer(sgd, task.model, subnetworks_per_step=None)
     optimizer.add_param_group({"params": [task.classes], "lr": 0.5})
     assert sgd.param_groups is optimizer.param_groups
     before = copy.deepcopy(task)
@@ -506,7 +519,9 @@ def test_a_parameter_without_gradient_stays_without(task: Task) -> None:
     """Weight decay must not move what took no part."""
     task.unused = nn.Parameter(torch.ones(3))
     optimizer = ConflictAwareOptimizer(
-        torch.optim.SGD(task.parameters(), lr=0.1, weight_decay=0.5), task.model
+        torch.optim.SGD(task.parameters(), lr=0.1, weight_decay=0.5),
+        task.model,
+        subnetworks_per_step=None,
     )
     task.loop(optimizer, batches(1)[0])
     optimizer.step()
@@ -520,7 +535,9 @@ def test_frozen_scores_and_weights_stay(task: Task) -> None:
         parameter.requires_grad_(False)
     trained = [p for p in task.parameters() if p.requires_grad]
     before = snapshot(task)
-    optimizer = ConflictAwareOptimizer(torch.optim.SGD(trained, lr=0.1), task.model)
+    optimizer = ConflictAwareOptimizer(
+        torch.optim.SGD(trained, lr=0.1), task.model, subnetworks_per_step=None
+    )
     task.loop(optimizer, batches(1)[0])
     optimizer.step()
     changed = {name for name, p in task.named_parameters() if not torch.equal(p, before[name])}
@@ -565,7 +582,9 @@ def test_a_gradient_that_is_not_finite_skips_the_step(
     task: Task, inner: type, value: float, capacity: float
 ) -> None:
     kwargs = {"momentum": 0.9} if inner is torch.optim.SGD else {}
-    optimizer = ConflictAwareOptimizer(inner(task.parameters(), lr=0.01, **kwargs), task.model)
+    optimizer = ConflictAwareOptimizer(
+        inner(task.parameters(), lr=0.01, **kwargs), task.model, subnetworks_per_step=None
+    )
     images = batches(3)
     task.loop(optimizer, images[0])
     optimizer.step()
@@ -607,7 +626,7 @@ def test_a_loss_parameter_that_is_not_finite_is_reported_as_such(task: Task) -> 
 @pytest.mark.parametrize("inner", [torch.optim.SGD, torch.optim.AdamW])
 def test_a_fused_optimizer_skips_by_itself(task: Task, inner: type) -> None:
     fused = inner(task.parameters(), lr=0.1, fused=True)
-    optimizer = ConflictAwareOptimizer(fused, task.model)
+    optimizer = ConflictAwareOptimizer(fused, task.model, subnetworks_per_step=None)
     one, other = batches(2)
     before = snapshot(task)
     for current in optimizer.capacities():
@@ -684,7 +703,9 @@ def test_the_head_of_a_frozen_network_is_trained_by_all_capacities(before: bool)
     assert not any(score.requires_grad for score in prunnet.score_parameters(task.model))
     trained = [p for p in task.parameters() if p.requires_grad]
     optimizer, images = (
-        ConflictAwareOptimizer(torch.optim.SGD(trained, lr=0.1), task.model),
+        ConflictAwareOptimizer(
+            torch.optim.SGD(trained, lr=0.1), task.model, subnetworks_per_step=None
+        ),
         batches(1)[0],
     )
     total = torch.zeros_like(plain.head.weight)
@@ -731,7 +752,9 @@ def test_an_aggregator_takes_layers_of_several_types() -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8).bfloat16())
     model = prunnet.make_prunable(network)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    optimizer = ConflictAwareOptimizer(sgd, model, lambda matrix: matrix.mean(0))
+    optimizer = ConflictAwareOptimizer(
+        sgd, model, lambda matrix: matrix.mean(0), subnetworks_per_step=None
+    )
     for _ in optimizer.capacities():
         model[1](model[0](torch.randn(3, 4)).bfloat16()).sum().backward()
     assert model[1]._parameters["weight"].grad.dtype == torch.bfloat16

@@ -43,7 +43,7 @@ class Trainer:
         self.loss_func = prunnet.CompatibleLoss(NormalizedSoftmaxLoss(CLASSES, 4), self.model)
         self.parameters = [*self.model.parameters(), *self.loss_func.parameters()]
         self.optimizer = prunnet.ConflictAwareOptimizer(
-            inner(self.parameters), self.model, shared=shared
+            inner(self.parameters), self.model, shared=shared, subnetworks_per_step=None
         )
 
     def loop(self, images: Tensor, labels: Tensor) -> None:

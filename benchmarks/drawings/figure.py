@@ -11,6 +11,7 @@ INK = "#22272e"
 
 COLOURS = {
     "prunnet-default": "#1f5fa8",
+    "prunnet-all-capacities": "#3d85c6",
     "prunnet-channel": "#d9772b",
     "prunnet-published": "#6ea8dc",
     "prunnet-authors-code": "#a9c7e8",

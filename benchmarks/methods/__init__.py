@@ -1,7 +1,8 @@
 """The methods that PrunNet is compared with, each a few lines on the library's parts.
 
 A method makes a family, a trained network for every capacity, of a task: data, backbone, budget.
-All of them train on the same batches with the same optimizer and schedule.
+All of them train with the same optimizer and schedule, and on the same batches, of which those with
+``times_the_steps`` see more and those with ``own_batches`` others for each capacity.
 """
 
 from dataclasses import replace
@@ -16,15 +17,12 @@ from methods.prunable import (
     prunnet_method,
 )
 from methods.separate import asymmetric, bct_per_size, dense_longer, independent, independent_macs
-from methods.settings import CHANNEL, JOINT, PAPER, TORCHJD, Settings
+from methods.settings import ALL_CAPACITIES, CHANNEL, DEFAULT, JOINT, PAPER, TORCHJD
 from methods.slimmable_widths import sfsc, slimmable
 from methods.torch_pruning import torch_pruning_magnitude
 
 _CALIBRATED: dict[str, Any] = {"norms": "calibrated"}
 """As the prunable networks': exact norm statistics, taken after training."""
-_DRAWN: dict[str, Any] = {"subnetworks_per_step": 1, "times_the_steps": 2.5}
-"""As many passes as five capacities have in a step, two a step."""
-
 METHODS: dict[str, Method] = {
     "no-training": Method(
         no_training,
@@ -60,7 +58,7 @@ METHODS: dict[str, Method] = {
         "The same with another batch for each capacity of a step: five times the images.",
     ),
     "joint-drawn-longer": prunnet_method(
-        replace(JOINT, **_DRAWN),
+        replace(JOINT, subnetworks_per_step=1, times_the_steps=2.5),
         "The same with one subnetwork a step, drawn, in 2.5 times the steps: as many passes.",
     ),
     "bct-per-size": Method(
@@ -83,18 +81,23 @@ METHODS: dict[str, Method] = {
     ),
     **{
         f"torchjd-{name.lower()}": prunnet_method(
-            replace(Settings(), integration=name), f"The defaults with TorchJD's {name}."
+            replace(ALL_CAPACITIES, integration=name),
+            f"prunnet-all-capacities with TorchJD's {name}.",
         )
         for name in TORCHJD
     },
-    "prunnet-default": prunnet_method(Settings(), "The library's defaults, then calibrate."),
-    "prunnet-drawn-longer": prunnet_method(
-        replace(Settings(), contrast=3.0, **_DRAWN),
-        "As many passes in 2.5 times the steps, a dense and a drawn one in each; contrast 3.",
+    "prunnet-all-capacities": prunnet_method(
+        ALL_CAPACITIES,
+        "The library's losses and integrator, every capacity in every step, contrast 1.",
     ),
     "prunnet-own-batches": prunnet_method(
-        replace(Settings(), own_batches=True),
-        "The default with another batch for each capacity of a step: five times the images.",
+        replace(ALL_CAPACITIES, own_batches=True),
+        "The same with another batch for each capacity of a step: five times the images.",
+    ),
+    "prunnet-default": prunnet_method(
+        DEFAULT,
+        "The library's defaults, then calibrate: a dense and a drawn pass a step, in 2.5 times the "
+        "steps.",
     ),
     "prunnet-channel": prunnet_method(
         CHANNEL,
@@ -107,7 +110,14 @@ METHODS: dict[str, Method] = {
 CHANNEL_VARIANTS: dict[str, Method] = ablations("prunnet-channel")
 """``prunnet-channel`` with one factor changed."""
 
-VARIANTS: dict[str, Method] = {**ablations("prunnet-default"), **CHANNEL_VARIANTS}
-"""These, and ``prunnet-default`` with one factor changed."""
+DEFAULT_VARIANTS: dict[str, Method] = ablations("prunnet-default")
+"""``prunnet-default`` with one factor changed."""
 
-__all__ = ["CHANNEL_VARIANTS", "METHODS", "VARIANTS", "Family", "Method"]
+VARIANTS: dict[str, Method] = {
+    **ablations("prunnet-all-capacities"),
+    **DEFAULT_VARIANTS,
+    **CHANNEL_VARIANTS,
+}
+"""Both, and ``prunnet-all-capacities`` with one factor changed."""
+
+__all__ = ["CHANNEL_VARIANTS", "DEFAULT_VARIANTS", "METHODS", "VARIANTS", "Family", "Method"]

@@ -1,4 +1,4 @@
-"""The library's defaults with one factor changed at a time."""
+"""Three recipes with one factor changed at a time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from methods.method import Method
 from methods.norm_statistics import Norms
 from methods.prunable import prunnet_method
-from methods.settings import CHANNEL, Settings
+from methods.settings import ALL_CAPACITIES, CHANNEL, DEFAULT, Settings
 
 
 def _numbers(name: str, *values: float) -> dict[str, dict[str, Any]]:
-    """Values of a setting, the default's among them."""
-    every = sorted({*map(float, values), getattr(Settings(), name)})
+    """Values of a setting, as floats in order."""
+    every = sorted(map(float, values))
     return {f"{value:g}": {name: value} for value in every}
 
 
@@ -87,33 +87,42 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
-OF_THE_DEFAULT = (
+OF_WEIGHTS = (
     "granularity", "depthwise convolutions", "positives of the contrast", "alpha", "rows",
 )  # fmt: skip
 """Factors that granularity "channel" lacks: its recipe cuts channels, sums, has no contrast."""
 
 BASES: dict[str, tuple[Settings, Norms]] = {
-    "prunnet-default": (Settings(), "calibrated"),
+    "prunnet-all-capacities": (ALL_CAPACITIES, "calibrated"),
+    "prunnet-default": (DEFAULT, "calibrated"),
     "prunnet-channel": (CHANNEL, "own"),
 }
-"""What a factor is changed of: the recipe of either granularity, and how its norms are read."""
+"""What a factor is changed of: a recipe, and how its norms are read."""
+
+_LACKING = {"prunnet-channel": OF_WEIGHTS, "prunnet-default": ("capacities per step",)}
+"""Factors that a base does not have: the default draws one of what takes part in training."""
+
+_PREFIXES = {
+    "prunnet-all-capacities": "",
+    "prunnet-default": "default-",
+    "prunnet-channel": "channel-",
+}
 
 
 def values_of(factor: str, base: str) -> dict[str, str]:
     """The values that a factor can take of a base, and the method by which it has each."""
-    if base != "prunnet-default" and factor in OF_THE_DEFAULT:
+    if factor in _LACKING.get(base, ()):
         return {}
     return {value: name_of(factor, value, base) for value in FACTORS[factor]}
 
 
-def name_of(factor: str, value: str, base: str = "prunnet-default") -> str:
+def name_of(factor: str, value: str, base: str = "prunnet-all-capacities") -> str:
     """The method by which a factor has a value: a base, or one named after them."""
     changed = _changed(FACTORS[factor][value], base)
     for name, recipe in BASES.items():
         if recipe == changed:
             return name
-    prefix = "" if base == "prunnet-default" else "channel-"
-    return f"{prefix}{factor}={value}".replace(",", "").replace(" ", "-")
+    return f"{_PREFIXES[base]}{factor}={value}".replace(",", "").replace(" ", "-")
 
 
 def ablations(base: str) -> dict[str, Method]:

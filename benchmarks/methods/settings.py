@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torchjd.aggregation as torchjd
@@ -38,8 +38,8 @@ class Settings:
         round_to: Of ``make_prunable``.
         initial_scores: Of ``make_prunable``.
         score_depthwise: Of ``make_prunable``.
-        capacities: Trained in every step, beside the dense network.
-        drawn: How many more capacities are trained in a step, drawn evenly from [0.1, 1).
+        capacities: Those that take part in training, beside the dense network.
+        drawn: How many more take part in a step, drawn evenly from [0.1, 1).
         scores: ``"learned"``; ``"frozen"``, as they start; ``"magnitude"``, those of the weights
             after every step.
         compatible: Whether subnetworks meet the dense network's class weights, by
@@ -72,7 +72,7 @@ class Settings:
     compatible: bool = True
     space: str = _default(prunnet.CompatibleLoss, "space")
     alignment: float = _default(prunnet.CompatibleLoss, "alignment")
-    contrast: float = 1.0
+    contrast: float = 3.0
     positives: str = "image and class"
     integration: str = "ConflictAware"
     projection: str = _default(prunnet.ConflictAware, "projection")
@@ -103,14 +103,22 @@ class Settings:
         return prunnet.ConflictAware(self.projection, self.alpha, per_filter, self.epsilon)
 
 
+DEFAULT = Settings(times_the_steps=2.5)
+"""The library's defaults: a dense pass and a drawn one a step, as many passes as of five a step."""
+
+ALL_CAPACITIES = Settings(subnetworks_per_step=None, contrast=1.0)
+"""The library's losses and integrator, all capacities in every step, as in the paper."""
+
 PAPER = Settings(
-    initial_scores="uniform", score_depthwise=True, alignment=0.0, contrast=0.0, alpha=0.5,
-    epsilon=1e-8, shared="dense", projection="sequential",
+    subnetworks_per_step=None, initial_scores="uniform", score_depthwise=True, alignment=0.0,
+    contrast=0.0, alpha=0.5, epsilon=1e-8, shared="dense", projection="sequential",
 )  # fmt: skip
 """As published."""
 
-JOINT = Settings(compatible=False, alignment=0.0, contrast=0.0, integration="Sum")
+JOINT = replace(ALL_CAPACITIES, compatible=False, alignment=0.0, contrast=0.0, integration="Sum")
 """The same class loss at every capacity, and no more."""
 
-CHANNEL = Settings(granularity="channel", integration="Sum", alignment=1.0, contrast=0.0)
+CHANNEL = replace(
+    ALL_CAPACITIES, granularity="channel", integration="Sum", alignment=1.0, contrast=0.0
+)
 """What docs/channel.md names for hidden units."""

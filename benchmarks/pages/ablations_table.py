@@ -1,4 +1,4 @@
-"""The defaults with one factor changed at a time."""
+"""A recipe with one factor changed at a time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pages.numbers import spread, table
 from study_results import Runs, on_common_seeds
 
 HEADS = [
-    "factor", "default", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self",
+    "factor", "base", "value", "seeds", "dense self", "60% to dense", "40%", "20%", "20% self",
     "cost",
 ]  # fmt: skip
 _CELLS = ((1.0, 1.0), (0.6, 1.0), (0.4, 1.0), (0.2, 1.0), (0.2, 0.2))
 
 
 def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
-    """The defaults, and a row a changed value; in brackets by how much it is above the defaults.
+    """The recipe, and a row a changed value; in brackets by how much it is above the recipe.
 
     Args:
         methods: The runs of one task.
@@ -24,9 +24,9 @@ def ablations_table(methods: Mapping[str, Runs], base: str) -> str:
     """
     if base not in methods:
         return table(HEADS, [], texts=3)
-    defaults = methods[base]
-    found = [spread(defaults.cell(*cell)) for cell in _CELLS]
-    first = ["none", "", "", str(len(defaults.seeds)), *found, f"{defaults.cost:.1f}"]
+    recipe = methods[base]
+    found = [spread(recipe.cell(*cell)) for cell in _CELLS]
+    first = ["none", "", "", str(len(recipe.seeds)), *found, f"{recipe.cost:.1f}"]
     rows = [row for factor in FACTORS for row in _rows(methods, factor, base)]
     return table(HEADS, [first, *rows] if rows else [], texts=3)
 
@@ -36,7 +36,7 @@ def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[
     for value, name in values.items():
         if name == base or name not in methods:
             continue
-        changed, defaults = on_common_seeds(methods[name], methods[base])
+        changed, recipe = on_common_seeds(methods[name], methods[base])
         if not changed.seeds:
             continue
         of_base = next(v for v, n in values.items() if n == base)
@@ -46,7 +46,7 @@ def _rows(methods: Mapping[str, Runs], factor: str, base: str) -> Iterator[list[
             value,
             str(len(changed.seeds)),
             *(
-                f"{spread(changed.cell(*cell))} ({changed.mean(*cell) - defaults.mean(*cell):+.1f})"
+                f"{spread(changed.cell(*cell))} ({changed.mean(*cell) - recipe.mean(*cell):+.1f})"
                 for cell in _CELLS
             ),
             f"{changed.cost:.1f}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pages.comparing import Methods, compared, dense_and_20, dense_and_20_at_cost, seeds_of
-from pages.rivals import DRAWN_LONGER, JOINT_DRAWN_LONGER, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
+from pages.rivals import ALL_CAPACITIES, JOINT_DRAWN_LONGER, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
 
 
 def _cost(methods: Methods) -> str:
@@ -30,7 +30,7 @@ def _longer(methods: Methods) -> str:
 
 
 def _drawn(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", DRAWN_LONGER)):
+    if not (found := compared(methods, ALL_CAPACITIES, "prunnet-default")):
         return ""
     ours, drawn = map(dense_and_20_at_cost, found)
     text = (
@@ -38,7 +38,7 @@ def _drawn(methods: Methods) -> str:
         f"20% of it find\n  {ours};\n  with one subnetwork drawn for each of 2.5 times the steps, "
         f"as many passes, and a contrast of 3\n  {drawn} ({seeds_of(found[0])})."
     )
-    if both := compared(methods, JOINT_DRAWN_LONGER, DRAWN_LONGER):
+    if both := compared(methods, JOINT_DRAWN_LONGER, "prunnet-default"):
         joint, drawn = map(dense_and_20, both)
         text += (
             f"\n  Plain joint training of as many steps, with one drawn for each, finds {joint}, "
@@ -48,7 +48,7 @@ def _drawn(methods: Methods) -> str:
 
 
 def _own_batches(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", OWN_BATCHES)):
+    if not (found := compared(methods, ALL_CAPACITIES, OWN_BATCHES)):
         return ""
     ours, own = map(dense_and_20_at_cost, found)
     text = (

@@ -23,9 +23,9 @@ def costs_page() -> str:
 def _step(results: dict[str, Any]) -> str:
     lines = [
         "## A training step (`benchmarks/step.py`)\n",
-        "One step of the dense network and four subnetworks, against five steps of the same dense "
-        "network\n(target: at most 1.10), and peak memory, against 1.1 x (dense peak + five sets "
-        f"of gradients).\n{_above_target(results)}\n",
+        "One step of the dense network and four subnetworks (`subnetworks_per_step=None`), against "
+        "five steps of\nthe same dense network (target: at most 1.10), and peak memory, against "
+        f"1.1 x (dense peak + five sets of\ngradients).\n{_above_target(results)}\n",
     ]
     return "\n".join([*lines, *_networks(results)]) + "\n"
 

@@ -8,7 +8,7 @@ from drawings.curves import SELF_ONLY
 from methods import METHODS
 from pages.budget_findings import BUDGET_FINDINGS
 from pages.comparing import Methods, at_20, compared, dense_and_20, seeds_of
-from pages.rivals import FLOOR, NO_RIVALS
+from pages.rivals import ALL_CAPACITIES, FLOOR, NO_RIVALS
 from study_results import Runs, on_common_seeds
 
 _HALF_A_POINT = 0.5
@@ -30,22 +30,23 @@ def _norms(methods: Methods) -> str:
     own, of_dense = at_20(found)
     return (
         f"**Norm statistics per capacity.** With its own, 20% of the network finds {own} in the "
-        "dense gallery;\n  the same weights read with the dense network's statistics find "
-        f"{of_dense} ({seeds_of(found[0])})."
+        "dense gallery\n  (all capacities in every step); the same weights read with the dense "
+        f"network's statistics\n  find {of_dense} ({seeds_of(found[0])})."
     )
 
 
 def _exact(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", "norm-statistics=own")):
+    if not (found := compared(methods, ALL_CAPACITIES, "norm-statistics=own")):
         return ""
     exact, running = map(dense_and_20, found)
     at_30, interpolated = (f"{runs.mean(0.3, 1.0):.1f}" for runs in found)
     neighbours = " and ".join(f"{found[0].mean(c, 1.0):.1f}" for c in (0.2, 0.4))
     return (
-        "**Exact norm statistics, once after training.** The dense network and 20% of it find "
-        f"{exact};\n  with the running averages of training {running}. 30% took no part in "
-        f"training: it finds {at_30}, beside {neighbours}\n  of 20% and 40%; interpolated "
-        f"between their averages {interpolated} ({seeds_of(found[0])})."
+        "**Exact norm statistics, once after training.** With all capacities in every step the "
+        f"dense network and 20%\n  of it find {exact}; with the running averages of training "
+        f"{running}. 30% took no part in\n  training: it finds {at_30}, beside {neighbours}\n"
+        f"  of 20% and 40%; interpolated between their averages {interpolated} "
+        f"({seeds_of(found[0])})."
     )
 
 
@@ -88,7 +89,7 @@ def _kept(methods: Methods) -> str:
 
 
 def _recipe(methods: Methods) -> str:
-    names = ("prunnet-published", "joint", "prunnet-default")
+    names = ("prunnet-published", "joint", ALL_CAPACITIES, "prunnet-default")
     if not (found := compared(methods, *names)):
         return ""
     texts = ", ".join(f"`{n}` {at_20}" for n, at_20 in zip(names, at_20(found), strict=True))
@@ -96,47 +97,48 @@ def _recipe(methods: Methods) -> str:
 
 
 def _contrast(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", "contrast=0")):
+    if not (found := compared(methods, ALL_CAPACITIES, "contrast=0")):
         return ""
-    ours, without = ([f"{runs.mean(c, 1.0):.1f}" for c in (1.0, 0.2)] for runs in found)
+    ours, without = map(dense_and_20, found)
     return (
-        f"**Contrast against a batch, or alignment alone.** With its contrast the default finds "
-        f"{ours[0]} with the dense network\n  and {ours[1]} with 20% of it; drawn to the dense "
-        f"network's embedding of the same image alone, {without[0]} and {without[1]} "
-        f"({seeds_of(found[0])})."
+        "**Contrast against a batch, or alignment alone.** With all capacities in every step and a "
+        f"contrast of 1\n  the dense network and 20% of it find {ours}; drawn to the dense "
+        f"network's embedding of\n  the same image alone, {without} ({seeds_of(found[0])})."
     )
 
 
 def _positives(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", "positives-of-the-contrast=class")):
+    if not (found := compared(methods, ALL_CAPACITIES, "positives-of-the-contrast=class")):
         return ""
     ours, alike = map(dense_and_20, found)
     return (
-        "**Half of the contrast is the same image.** The dense network and 20% of it find "
-        f"{ours};\n  where all images of its class count alike, as in SupCon, {alike} "
-        f"({seeds_of(found[0])})."
+        "**Half of the contrast is the same image.** With all capacities in every step the dense "
+        f"network and 20%\n  of it find {ours}; where all images of its class count alike, as in "
+        f"SupCon, {alike} ({seeds_of(found[0])})."
     )
 
 
 def _conflicts(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", "projection=none")):
+    if not (found := compared(methods, ALL_CAPACITIES, "projection=none")):
         return ""
     ours, summed = map(dense_and_20, found)
     return (
-        "**What it is worth to take out conflicts.** The dense network and 20% of it find "
-        f"{ours};\n  with the plain sum of all gradients {summed} ({seeds_of(found[0])})."
+        "**What it is worth to take out conflicts.** With all capacities in every step the dense "
+        f"network and 20%\n  of it find {ours}; with the plain sum of all gradients {summed} "
+        f"({seeds_of(found[0])})."
     )
 
 
 def _alpha(methods: Methods) -> str:
-    found = compared(methods, "alpha=1", "prunnet-default")
+    found = compared(methods, "alpha=1", ALL_CAPACITIES)
     if not found or len(found[0].seeds) == 1:
         return ""
     pairs = zip(*(runs.cell(0.2, 1.0) for runs in found), strict=True)
     leads = ", ".join(f"{changed - ours:+.1f}" for changed, ours in pairs)
     return (
-        "**One seed says little.** With alpha 1 in place of 0.5 (a gradient counts less, the more "
-        f"of it was a conflict)\n  20% gains or loses, seed by seed: {leads} "
+        "**One seed says little.** With all capacities in every step and alpha 1 in place of 0.5 "
+        f"(a gradient counts\n  less, the more of it was a conflict) 20% gains or loses, seed by "
+        f"seed: {leads} "
         f"({seeds_of(found[0])})."
     )
 

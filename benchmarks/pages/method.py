@@ -14,7 +14,7 @@ from pages.method_pictures import pictures_of
 from pages.methods_table import methods_table
 from pages.not_yet import NOT_YET
 from pages.numbers import table
-from pages.rivals import JOINT_OWN_BATCHES, NO_RIVALS, OWN_BATCHES
+from pages.rivals import ALL_CAPACITIES, NO_RIVALS
 from pages.sizes_table import sizes_table
 from pages.targets import GROUPS, how_many_are_met, targets_table
 from pages.untrained_table import untrained_table
@@ -23,8 +23,6 @@ from study_results import MAP, Runs
 Study = Mapping[str, Mapping[str, Runs]]
 
 OTHERS = set(METHODS) - {*NO_RIVALS}
-WITH_AS_MANY_IMAGES = OTHERS | {JOINT_OWN_BATCHES}
-"""What a batch for each capacity is compared with."""
 TASKS = {
     "glyphs": "Glyphs",
     "glyphs-longer": "Glyphs, five times the steps",
@@ -44,24 +42,18 @@ def with_study(page: str, study: Study) -> str:
     """
     if untitled := set(study) - set(TASKS):
         raise ValueError(f"`TASKS` should have a title for every task. Found none of {untitled}.")
-    own_batches = _with_own_batches(study)
     blocks = {
         "methods": "".join(f"- `{name}`: {method.summary}\n" for name, method in METHODS.items()),
         "findings": _findings(study),
         **{data: _task(data, study.get(data, {})) for data in TASKS},
         "untrained": _by_task(study, untrained_table),
         "speed": _by_task(study, sizes_table) + _pictures(study, "speed"),
-        "ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
+        "ablations": _by_task(study, partial(ablations_table, base=ALL_CAPACITIES)),
+        "default-ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
         "met": _met(study),
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
-        "targets-own-batches": _by_task(
-            own_batches, partial(targets_table, others=WITH_AS_MANY_IMAGES)
-        ),
-        "targets-own-batches-map": _by_task(
-            _by(MAP, own_batches), partial(targets_table, others=WITH_AS_MANY_IMAGES)
-        ),
     }
     return filled(page, blocks)
 
@@ -115,39 +107,21 @@ def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str
 
 
 def _met(study: Study) -> str:
-    """Of each task how many targets are met, in both metrics; then with a batch for each."""
-    others = _with_own_batches(study)
-    rows = [_met_row(title, study[data], OTHERS) for data, title in TASKS.items() if data in study]
-    rows += [
-        _met_row(f"{title}, a batch for each capacity", others[data], WITH_AS_MANY_IMAGES)
-        for data, title in TASKS.items()
-        if data in others
-    ]
+    """Of each task how many targets are met, in both metrics."""
+    rows = [_met_row(title, study[data]) for data, title in TASKS.items() if data in study]
     heads = [f"{group}, {metric}" for group in GROUPS for metric in ("Recall@1", "mAP@R")]
     rows = [row for row in rows if row]
     return table(["", "seeds", *heads], rows) if rows else NOT_YET
 
 
-def _met_row(title: str, methods: Mapping[str, Runs], others: set[str]) -> list[str]:
+def _met_row(title: str, methods: Mapping[str, Runs]) -> list[str]:
     if "prunnet-default" not in methods:
         return []
     in_map = {name: runs.by(MAP) for name, runs in methods.items()}
     counts = [
-        how_many_are_met(by, others, group) for group in GROUPS.values() for by in (methods, in_map)
+        how_many_are_met(by, OTHERS, group) for group in GROUPS.values() for by in (methods, in_map)
     ]
     return [title, str(len(methods["prunnet-default"].seeds)), *counts]
-
-
-def _with_own_batches(study: Study) -> Study:
-    """The same with a batch for each capacity in place of the default, where that was measured."""
-    return {
-        data: {
-            **{name: runs for name, runs in methods.items() if name != "prunnet-channel"},
-            "prunnet-default": methods[OWN_BATCHES],
-        }
-        for data, methods in study.items()
-        if OWN_BATCHES in methods
-    }
 
 
 def _pictures(study: Study, kind: str) -> str:

@@ -11,16 +11,17 @@ from drawings.picture import Picture
 from pages.sizes_table import compared
 from study_results import RECALL, Runs
 
-DRAWN = (
-    "prunnet-default", "prunnet-channel", "prunnet-published", "joint", "slimmable", "sfsc",
-    "asymmetric", "bct-per-size", "magnitude-pruning", "torch-pruning", "independent",
+PICTURED = (
+    "prunnet-default", "prunnet-all-capacities", "prunnet-channel", "prunnet-published", "joint",
+    "slimmable", "sfsc", "asymmetric", "bct-per-size", "magnitude-pruning", "torch-pruning",
+    "independent",
 )  # fmt: skip
 
 
 def pictures_of(data: str, methods: Mapping[str, Runs]) -> dict[str, Picture]:
     """The pictures of one task that can be drawn."""
     found = {}
-    names = [name for name in DRAWN if name in methods]
+    names = [name for name in PICTURED if name in methods]
     if names:
         panels = {"query capacity, %": _curves(methods, names, lambda _, c: 100 * c)}
         found[f"method-{data}-capacity.png"] = Picture(panels, draw_curves)

@@ -9,11 +9,13 @@ from study_results import Runs, on_common_seeds
 
 OURS = ("prunnet-default", "prunnet-channel")
 """What the library advises."""
+ALL_CAPACITIES = "prunnet-all-capacities"
+"""What factors are changed of."""
 FLOOR, LONGER = "no-training", "dense-longer"
-DRAWN_LONGER, JOINT_DRAWN_LONGER = "prunnet-drawn-longer", "joint-drawn-longer"
+JOINT_DRAWN_LONGER = "joint-drawn-longer"
 OWN_BATCHES, JOINT_OWN_BATCHES = "prunnet-own-batches", "joint-own-batches"
-NO_RIVALS = (*OURS, FLOOR, LONGER, DRAWN_LONGER, JOINT_DRAWN_LONGER, OWN_BATCHES, JOINT_OWN_BATCHES)
-"""What the default is not compared with: where all start, what has more steps or images."""
+NO_RIVALS = (*OURS, FLOOR, LONGER)
+"""What the default is not compared with: where all start, and one network in all the passes."""
 
 Cell = tuple[float, float]
 """Capacity of the query, capacity of the gallery."""

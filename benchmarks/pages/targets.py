@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pages.numbers import NONE, table
-from pages.rivals import OWN_BATCHES, above_rivals_of_other_seeds, furthest_ahead, points_above
+from pages.rivals import above_rivals_of_other_seeds, furthest_ahead, points_above
 from pages.untrained_table import BETWEEN, gaps
 from study_results import Runs
 
@@ -69,11 +69,6 @@ def how_many_are_met(methods: Mapping[str, Runs], others: set[str], group: Group
     return f"{sum(target.is_met for target in targets)} of {len(targets)}" if targets else NONE
 
 
-def _whose(runs: Runs) -> str:
-    """What stands in the place of the default."""
-    return "own batches" if runs.documents[0]["method"] == OWN_BATCHES else "default"
-
-
 def _beside_others(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Target]:
     if "prunnet-default" not in methods:
         return
@@ -86,7 +81,7 @@ def _beside_others(methods: Mapping[str, Runs], others: set[str]) -> Iterator[Ta
             best = furthest_ahead(runs, rivals, cell)
             margins = [lead + 0.5 for lead in points_above(runs, rivals[best], cell)]
             on_others = [lead + 0.5 for lead in above_rivals_of_other_seeds(runs, rivals, cell)]
-            name = f"{_whose(runs)}, {capacity:.0%} {kind}: `{best}` less half a point"
+            name = f"default, {capacity:.0%} {kind}: `{best}` less half a point"
             yield Target(name, runs.mean(*cell), margins, on_others)
 
 
@@ -94,11 +89,11 @@ def _other_targets(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[T
     if "prunnet-default" not in methods:
         return
     runs = methods["prunnet-default"]
-    name = f"{_whose(runs)}, 20% to dense: 0.95 x dense self"
+    name = "default, 20% to dense: 0.95 x dense self"
     yield Target(name, runs.mean(0.2, 1.0), _above_share(runs, 0.2, 0.95))
-    yield from _alone(_whose(runs), runs, methods)
+    yield from _alone("default", runs, methods)
     for capacity in BETWEEN:
-        name = f"{_whose(runs)}, {capacity:.0%} untrained: between its neighbours, less 1"
+        name = f"default, {capacity:.0%} untrained: between its neighbours, less 1"
         margins = [gap + 1 for gap in gaps(runs, capacity)]
         yield Target(name, runs.mean(capacity, 1.0), margins)
 

@@ -10,6 +10,7 @@ from study_results import Runs, on_common_seeds
 
 NAMES = {
     "prunnet-default": "`prunnet-default`",
+    "prunnet-all-capacities": "`prunnet-all-capacities`",
     "norm-statistics=own": "the same, interpolated",
     "prunnet-channel": "`prunnet-channel`, interpolated",
     "channel-norm-statistics=calibrated": "the same, calibrated",

@@ -11,7 +11,7 @@ from prunnet_pml.demo.recipe import Recipe
 from tasks.clothes import Clothes
 from tasks.mobilenet import MobileNetTask
 from tasks.resnet import ResNet18Task, ResNetTask
-from tasks.task import CAPACITIES, MEASURED, Task
+from tasks.task import CAPACITIES, MEASURED, STEPS, Task
 from tasks.vit import ViTTask
 
 
@@ -55,6 +55,7 @@ TASKS: dict[str, Callable[[int, int, Path | None], Task]] = {
 __all__ = [
     "CAPACITIES",
     "MEASURED",
+    "STEPS",
     "TASKS",
     "MobileNetTask",
     "ResNet18Task",

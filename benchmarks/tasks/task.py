@@ -17,6 +17,9 @@ from prunnet_pml.datasets import Glyphs
 from prunnet_pml.demo.recipe import DIM, Recipe, batches, calibration_images, one_cycle
 from prunnet_pml.evaluation.embed import Images
 
+STEPS = 600
+"""Optimizer steps of a budget; some tasks and methods have a multiple of them."""
+
 CAPACITIES = (0.8, 0.6, 0.4, 0.2)
 """The capacities below 1 that a family has to have."""
 

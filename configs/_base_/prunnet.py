@@ -17,6 +17,7 @@ optim_wrapper = {
     "type": "prunnet_pml.ConflictAwareOptimWrapper",
     "integration": {"type": "ConflictAware", "alpha": 0.5, "epsilon": 1e-8},
     "shared": "dense",
+    "subnetworks_per_step": None,
     "clip_grad": {"max_norm": 100},
 }
 train_cfg = {"by_epoch": True, "max_epochs": 30, "val_interval": 5}

@@ -13,7 +13,7 @@ def demo(
         Path, typer.Option(help="Folder for tables, pictures and checkpoint.", file_okay=False)
     ] = Path("demo-output"),
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps of each network.", show_default="600")
+        int | None, typer.Option(min=1, help="Training steps of each network.", show_default="1500")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
 ) -> None:

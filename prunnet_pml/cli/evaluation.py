@@ -48,7 +48,7 @@ def evaluate(
 
     Example: prunnet evaluate prunnet_resnet18.glyphs --data glyphs --capacities 0.2,0.5,1
 
-    Example: prunnet evaluate glyphs_resnet10 work_dirs/glyphs_resnet10/epoch_4.pth
+    Example: prunnet evaluate glyphs_resnet10 work_dirs/glyphs_resnet10/epoch_10.pth
     """
     wanted = None if capacities is None else _numbers(capacities)
     match checkpoint:

@@ -27,7 +27,7 @@ class Recipe:
 
     Attributes:
         image_size: Side of the images, in pixels.
-        steps: Optimizer steps.
+        steps: Optimizer steps, of two passes each where a subnetwork takes part.
         batch_size: Images per step.
         learning_rate: Peak of the one-cycle schedule, of the backbone's weights and scores.
         class_learning_rate: The same, of the loss's class weights.
@@ -38,7 +38,7 @@ class Recipe:
     """
 
     image_size: int = 32
-    steps: int = 600
+    steps: int = 1500
     batch_size: int = 64
     learning_rate: float = 1e-2
     class_learning_rate: float = 1e-1

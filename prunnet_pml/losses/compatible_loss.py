@@ -59,7 +59,7 @@ class CompatibleLoss(nn.Module):
             looks at a copy of it: copy both in one.
         space: Where to compare. ``"logit"`` and ``"both"`` need a loss with class weights.
         alignment: Weight of the alignment. The paper has none, that is 0.
-        contrast: Weight of the contrast. By default 1 in space ``"logit"``, and 0 in the others,
+        contrast: Weight of the contrast. By default 3 in space ``"logit"``, and 0 in the others,
             where ``loss`` itself compares embeddings. The paper has none, that is 0.
 
     Raises:
@@ -79,7 +79,7 @@ class CompatibleLoss(nn.Module):
         if space not in ("logit", "embedding", "both"):
             raise ValueError(f"`space` should be 'logit', 'embedding' or 'both'. Found {space!r}.")
         if contrast is None:
-            contrast = 1.0 if space == "logit" else 0.0
+            contrast = 3.0 if space == "logit" else 0.0
         for name, weight in (("alignment", alignment), ("contrast", contrast)):
             if not isinstance(weight, Real) or not 0 <= weight < math.inf:
                 raise ValueError(f"`{name}` should be finite, at least 0. Found {weight!r}.")

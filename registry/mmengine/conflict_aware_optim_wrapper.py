@@ -57,7 +57,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         shared: Literal["dense", "sum"] = "sum",
         seed: int = 0,
         dense_steps: int = 0,
-        subnetworks_per_step: int | None = None,
+        subnetworks_per_step: int | None = 1,
         bfloat16: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:

@@ -116,7 +116,7 @@ def test_every_factor_has_a_method_among_its_values() -> None:
 
 def test_the_default_is_what_the_demo_trains(task: SimpleNamespace) -> None:
     family = family_of("prunnet-default", task)
-    model = train_prunable(task.train, task.recipe)
+    model = train_prunable(task.train, task.in_times_the_steps(2.5).recipe)
     prunnet.calibrate(model, task.calibration_images(), MEASURED)  # as the demo's comparison does
     for capacity in MEASURED:
         with prunnet.capacity(model, capacity):

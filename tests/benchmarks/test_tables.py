@@ -13,7 +13,7 @@ TEN = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 FIVE = (1.0, 0.8, 0.6, 0.4, 0.2)
 NAMES = (
     "findings", "methods", "glyphs", "untrained", "speed", "ablations", "met", "targets",
-    "targets-map", "targets-own-batches",
+    "targets-map", "default-ablations",
 )  # fmt: skip
 PAGE = "".join(
     f"## {name}\n<!-- {name}: by benchmarks/tables.py -->\nold\n<!-- end of {name} -->\n"
@@ -64,6 +64,8 @@ def study(benchmarks: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     made = [
         made_up("prunnet-default", 0, 0.70),
         made_up("prunnet-default", 1, 0.72),
+        made_up("prunnet-all-capacities", 0, 0.65),
+        made_up("prunnet-all-capacities", 1, 0.67),
         made_up("prunnet-channel", 0, 0.68),
         made_up("magnitude-pruning", 0, 0.3),
         made_up("sfsc", 0, 0.6, FIVE),
@@ -100,12 +102,12 @@ def test_a_row_is_the_mean_and_the_spread_over_the_seeds(study: SimpleNamespace)
     assert "old" not in page
 
 
-def test_factors_show_the_default_beside_what_was_changed(study: SimpleNamespace) -> None:
+def test_factors_show_a_recipe_beside_what_was_changed(study: SimpleNamespace) -> None:
     rows = block(study.method.with_study(PAGE, study.read()), "ablations").splitlines()
-    [defaults] = [row for row in rows if row.startswith("| none")]
-    assert defaults.startswith("| none |  |  | 2 | 71.0 ± 1.0 | ")
+    [recipe] = [row for row in rows if row.startswith("| none")]
+    assert recipe.startswith("| none |  |  | 2 | 66.0 ± 1.0 | ")
     [alpha] = [row for row in rows if row.startswith("| alpha")]
-    assert alpha.startswith("| alpha | 0.5 | 0 | 1 | 69.0 (-1.0) | ")  # on the seed that both have
+    assert alpha.startswith("| alpha | 0.5 | 0 | 1 | 69.0 (+4.0) | ")  # on the seed that both have
     assert not any(row.startswith("| projection") for row in rows)  # nothing else was measured
 
 
@@ -166,22 +168,27 @@ def test_missed_targets_are_said_to_be(study: SimpleNamespace) -> None:
     assert by_name[name].endswith(f"| **no** | {margins[0]:+.1f}, {margins[1]:+.1f} | - |")
 
 
-def test_a_changed_factor_is_told_beside_the_default_on_the_seeds_of_both(
+def test_a_changed_factor_is_told_beside_what_it_changes_on_the_seeds_of_both(
     study: SimpleNamespace,
 ) -> None:
     for method, value in (
         ("positives-of-the-contrast=class", 0.66),
         ("projection=none", 0.64),
-        ("torchjd-upgrad", 0.65),
+        ("torchjd-upgrad", 0.75),
+        ("default-projection=none", 0.69),
     ):
         study.write(made_up(method, 1, value))
     page = study.method.with_study(PAGE, study.read())
     rows = block(page, "ablations")
-    assert "| positives of the contrast | image and class | class | 1 | 66.0 (-6.0) |" in rows
+    assert "| positives of the contrast | image and class | class | 1 | 66.0 (-1.0) |" in rows
+    rows = block(page, "default-ablations")
+    assert "| projection | sequential | none | 1 | 69.0 (-3.0) |" in rows
     text = block(page, "findings")
-    assert "72.0 and 32.2;\n  where all images of its class count alike, as in SupCon, 66.0" in text
-    assert "72.0 and 32.2;\n  with the plain sum of all gradients 64.0 and 28.6 (1 seed)." in text
-    assert "at 20% it finds 32.2, `torchjd-upgrad` 29.1 (1 seed)." in text
+    assert (
+        "find 67.0 and 30.0; where all images of its class count alike, as in SupCon, 66.0" in text
+    )
+    assert "67.0 and 30.0; with the plain sum of all gradients 64.0 and 28.6 (1 seed)." in text
+    assert "at 20% it finds 32.2, `torchjd-upgrad` 33.5 (1 seed)." in text
 
 
 def test_rivals_are_chosen_on_some_seeds_and_compared_on_another(benchmarks: Path) -> None:
@@ -243,47 +250,39 @@ def test_how_many_targets_are_met_is_counted_in_both_metrics(study: SimpleNamesp
     assert "of 7" in counts["channel"]  # there is no `slimmable`
 
 
-def test_a_batch_for_each_capacity_has_the_targets_of_the_default(study: SimpleNamespace) -> None:
+def test_a_batch_for_each_capacity_is_told_with_that_of_joint_training(
+    study: SimpleNamespace,
+) -> None:
     study.write(made_up("prunnet-own-batches", 0, 0.9))
-    page = study.method.with_study(PAGE, study.read())
-    assert "| Glyphs, a batch for each capacity | 1 |" in block(page, "met")
-    rows = block(page, "targets-own-batches")
-    name = "own batches, 100% self: `independent` less half a point"
-    assert f"| {name} | 90.0 | 72.5 | yes | +17.5 | - |" in rows
-    assert not {"channel", "default"} & set(rows.replace(",", "").split())
-    assert "own batches" not in block(page, "targets")
-    findings = block(page, "findings")
+    findings = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "capacity of a step, so five times the images, 90.0 and 40.2 at a cost" in findings
     study.write(made_up("joint", 0, 0.6))
     study.write(made_up("joint-own-batches", 0, 0.95))
-    page = study.method.with_study(PAGE, study.read())
+    findings = block(study.method.with_study(PAGE, study.read()), "findings")
     found = (
         "gains by them, too: from 60.0 and 26.8 to 95.0 and 42.5, beside 90.0 and 40.2 (1 seed)."
     )
-    assert found in block(page, "findings")
-    name = "own batches, 100% self: `joint-own-batches` less half a point"
-    assert f"| {name} | 90.0 | 94.5 | **no** | -4.5 | - |" in block(page, "targets-own-batches")
-    assert "joint-own-batches" not in block(page, "targets")
+    assert found in findings
 
 
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "finds 30.9 in the dense gallery" in text
     assert "find 0.4 (1 seed)." in text
-    exact = "find 70.0 and 31.3;\n  with the running averages of training 69.0 and 30.9."
+    exact = "find 65.0 and 29.1; with the running averages of training 69.0 and 30.9."
     assert exact in text  # of seed 0, which the other one has too
-    assert "it finds 38.3, beside 31.3 and 44.3\n" in text
+    assert "it finds 35.6, beside 29.1 and 41.1\n" in text
     assert "The recipe" not in text  # two of its three methods are missing
     study.write(made_up("contrast=0", 0, 0.6, FIVE))
     text = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert "finds 70.0 with the dense network\n  and 31.3 with 20%" in text
+    assert "network and 20% of it find 65.0 and 29.1; drawn to" in text
     assert "alone, 60.0 and 26.8 (1 seed)" in text
-    assert "best other method of 2:" in text  # not the floor, nor what is compatible with nothing
+    assert "best other method of 3:" in text  # not the floor, nor what is compatible with nothing
     assert "One seed says little" not in text  # of one seed
     study.write(made_up("alpha=1", 0, 0.71))
     study.write(made_up("alpha=1", 1, 0.70))
     text = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert "20% gains or loses, seed by seed: +0.4, -0.9 (2 seeds)." in text
+    assert "20% gains or loses, seed by seed: +2.7, +1.3 (2 seeds)." in text
     study.write(made_up("depthwise-convolutions=scored", 1, 0.5))
     study.write(made_up("rows=whole-tensors", 0, 0.71))
     study.write(made_up("rows=whole-tensors", 1, 0.72))
@@ -295,13 +294,11 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     rows = study.method.with_study(PAGE, study.read())
     assert "finds 40.0 before its first step and 73.0 after the last,\n" in block(rows, "findings")
     assert block(rows, "glyphs").count("| 0.0 | 0 |") == 1  # what it costs
-    study.write(made_up("prunnet-drawn-longer", 1, 0.9))
-    text = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert "passes, and a contrast of 3\n  90.0 and 40.2 at a cost of 6.0 (1 seed).\n-" in text
+    assert "passes, and a contrast of 3\n  71.0 and 31.8 at a cost of 6.0 (2 seeds).\n-" in text
     study.write(made_up("joint-drawn-longer", 1, 0.8))
     text = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert "for each, finds 80.0 and 35.8, beside 90.0 and 40.2 (1 seed)." in text
-    assert "best other method of 2:" in text  # nor what takes more steps
+    assert "for each, finds 80.0 and 35.8, beside 72.0 and 32.2 (1 seed)." in text
+    assert "best other method of 4:" in text  # that one among them
     assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 9
 
 

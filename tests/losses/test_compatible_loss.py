@@ -218,7 +218,7 @@ def test_the_batches_of_a_pass_are_met_in_their_order(model: nn.Module) -> None:
             with prunnet.capacity(model, capacity):
                 expected[capacity, i] = compatible(of_capacity(view, capacity), LABELS)
     sgd = torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0)
-    optimizer = prunnet.ConflictAwareOptimizer(sgd, model)
+    optimizer = prunnet.ConflictAwareOptimizer(sgd, model, subnetworks_per_step=None)
     for _ in range(2):
         for capacity in optimizer.capacities():
             for i, view in enumerate(views):
@@ -234,7 +234,9 @@ def test_a_capacity_may_have_a_batch_that_the_dense_pass_had_not(model: nn.Modul
     """The dense network embeds it in the subnetwork's own pass, without a gradient."""
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
     optimizer = prunnet.ConflictAwareOptimizer(
-        torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0), model
+        torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0),
+        model,
+        subnetworks_per_step=None,
     )
     images = torch.randn(len(optimizer.next_capacities), 6, 1, 8, 8)
     expected = []
@@ -260,7 +262,7 @@ def test_views_of_a_capacitys_own_may_come_in_turn_or_one_after_the_other(
 ) -> None:
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
     sgd = torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0)
-    optimizer = prunnet.ConflictAwareOptimizer(sgd, model)
+    optimizer = prunnet.ConflictAwareOptimizer(sgd, model, subnetworks_per_step=None)
     views = torch.randn(3, 6, 1, 8, 8)
 
     def see(view: Tensor) -> None:
@@ -291,7 +293,7 @@ def test_a_loss_of_the_second_of_two_networks_meets_the_same_batches(model: nn.M
         torch.manual_seed(0)
         compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), part)
         sgd = torch.optim.SGD([*both.parameters(), *compatible.parameters()], lr=0.0)
-        optimizer = prunnet.ConflictAwareOptimizer(sgd, both)
+        optimizer = prunnet.ConflictAwareOptimizer(sgd, both, subnetworks_per_step=None)
         values = []
         for capacity in optimizer.capacities():
             values += [compatible(of_capacity(view, capacity), LABELS) for view in views]
@@ -302,7 +304,9 @@ def test_a_loss_of_the_second_of_two_networks_meets_the_same_batches(model: nn.M
 
 def test_a_pass_of_more_batches_than_the_dense_one_is_refused(model: nn.Module) -> None:
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
-    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    optimizer = prunnet.ConflictAwareOptimizer(
+        torch.optim.SGD(model.parameters(), lr=0.1), model, subnetworks_per_step=None
+    )
     with pytest.raises(RuntimeError, match="Found 2 of that one, and one more"):
         for capacity in optimizer.capacities():
             for _ in range(2 if capacity == 1 else 3):
@@ -473,13 +477,13 @@ def test_contrast_without_labels_takes_every_image_for_a_class(model: nn.Module)
         with prunnet.capacity(model, 0.4):
             values.append(loss_func(masked).item())
     contrast = supervised_contrast(masked, list(range(6)), dense)
-    assert values[0] == pytest.approx(values[1] + contrast, rel=1e-5)
+    assert values[0] == pytest.approx(values[1] + 3 * contrast, rel=1e-5)
 
 
 @pytest.mark.parametrize(
     ("loss", "space", "contrast"),
     [
-        (losses.ArcFaceLoss(3, 4), "logit", 1.0),
+        (losses.ArcFaceLoss(3, 4), "logit", 3.0),
         (losses.TripletMarginLoss(), "embedding", 0.0),
         (Prototypes(), "both", 0.0),
     ],
@@ -535,7 +539,7 @@ def test_alignment_and_contrast_refuse_a_reducer_that_gives_no_number(model: nn.
     compatible(embeddings(1), LABELS)
     with (
         prunnet.capacity(model, 0.4),
-        pytest.raises(ValueError, match=r"`alignment` and `contrast` .* Found 10, 1 and a dict"),
+        pytest.raises(ValueError, match=r"`alignment` and `contrast` .* Found 10, 3 and a dict"),
     ):
         compatible(embeddings(2), LABELS)
 

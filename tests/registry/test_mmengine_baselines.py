@@ -153,7 +153,10 @@ def test_a_student_is_drawn_to_the_dense_embeddings(checkpoint: str, tmp_path: P
 
 def test_joint_training_moves_the_class_weights_at_every_capacity(tmp_path: Path) -> None:
     joint = {**ALONE, "type": "prunnet_pml.JointEmbedder", "capacities": [0.6, 0.3]}
-    changes = {"optim_wrapper.integration": {"type": "Sum"}}
+    changes = {
+        "optim_wrapper.integration": {"type": "Sum"},
+        "optim_wrapper.subnetworks_per_step": None,
+    }
     runner = runner_of(tmp_path, joint, "prunnet_pml.ConflictAwareOptimWrapper", **changes)
     model, total = copy.deepcopy(runner.model).train(), torch.zeros(8, 12)
     batch = torch.rand(6, 1, 32, 32), torch.arange(6)

@@ -72,7 +72,7 @@ def test_a_runner_takes_the_steps_of_the_plain_loop(
         backbone,
         prunnet.ConflictAware("last") if paper else None,
         shared="dense" if paper else "sum",
-        subnetworks_per_step=2 if paper else None,
+        subnetworks_per_step=2 if paper else 1,
     )
     parameters = optimizer.param_groups[0]["params"]
     count = settings.get("accumulative_counts", 1)
@@ -97,7 +97,7 @@ def test_a_runner_takes_the_steps_of_the_plain_loop(
 
 
 def test_the_losses_of_all_capacities_are_in_the_log(tmp_path: Path) -> None:
-    runner = train(config(tmp_path))
+    runner = train(config(tmp_path, **{"optim_wrapper.subnetworks_per_step": None}))
     scalars = runner.message_hub.log_scalars
     each = [scalars[f"train/{name}"] for name in LOSSES]
     for total, *parts in zip(

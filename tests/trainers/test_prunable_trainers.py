@@ -199,7 +199,9 @@ def test_a_step_has_the_gradients_that_pml_finds_at_every_capacity(
     others = {k: v for k, v in everything.items() if k != "trunk" and [*v.parameters()]}
     wrapped = list(everything.parameters() if rest == "wrapped along" else trunk.parameters())
     optimizers = {
-        "trunk_optimizer": ConflictAwareOptimizer(sgd(wrapped), trunk, Sum(), shared=shared)
+        "trunk_optimizer": ConflictAwareOptimizer(
+            sgd(wrapped), trunk, Sum(), shared=shared, subnetworks_per_step=None
+        )
     }
     if rest == "plain optimizers":
         for name, module in others.items():
@@ -230,7 +232,9 @@ def batches(setup: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
 def trainer_of(setup: dict[str, Any], **kwargs: object) -> PrunableMetricLossOnly:
     """A trainer whose one optimizer holds every parameter, of the loss too."""
     trunk = setup["models"]["trunk"]
-    optimizer = ConflictAwareOptimizer(sgd(modules(setup).parameters(), lr=0.1), trunk)
+    optimizer = ConflictAwareOptimizer(
+        sgd(modules(setup).parameters(), lr=0.1), trunk, subnetworks_per_step=None
+    )
     return PrunableMetricLossOnly(
         **{**setup, "optimizers": {"trunk_optimizer": optimizer}, **kwargs}
     )
@@ -242,7 +246,9 @@ def test_a_trainer_ends_where_the_plain_loop_ends() -> None:
     trainer_of(setup).train(num_epochs=2)
 
     models, loss_func = twin["models"], twin["loss_funcs"]["metric_loss"]
-    optimizer = ConflictAwareOptimizer(sgd(modules(twin).parameters(), lr=0.1), models["trunk"])
+    optimizer = ConflictAwareOptimizer(
+        sgd(modules(twin).parameters(), lr=0.1), models["trunk"], subnetworks_per_step=None
+    )
     for batch, labels in 2 * batches(twin):
         for _ in optimizer.capacities():
             embeddings = models["embedder"](models["trunk"](batch))
@@ -376,20 +382,24 @@ def test_trunk_and_embedder_may_both_be_prunable(optimizers: str) -> None:
     if optimizers == "one each":
         wrapped = {
             f"{name}_optimizer": ConflictAwareOptimizer(
-                sgd(model.parameters(), lr=0.1), model, Sum()
+                sgd(model.parameters(), lr=0.1), model, Sum(), subnetworks_per_step=None
             )
             for name, model in models.items()
         }
     else:
         pair = nn.ModuleDict(models)
         wrapped = {
-            "trunk_optimizer": ConflictAwareOptimizer(sgd(pair.parameters(), 0.1), pair, Sum())
+            "trunk_optimizer": ConflictAwareOptimizer(
+                sgd(pair.parameters(), 0.1), pair, Sum(), subnetworks_per_step=None
+            )
         }
     PrunableMetricLossOnly(**setup, optimizers=wrapped).train()
     assert seen == [(capacity, capacity) for capacity in CAPACITIES] * 2
 
     both = nn.Sequential(*twin["models"].values())
-    optimizer = ConflictAwareOptimizer(sgd(both.parameters(), 0.1), both, Sum())
+    optimizer = ConflictAwareOptimizer(
+        sgd(both.parameters(), 0.1), both, Sum(), subnetworks_per_step=None
+    )
     for batch, labels in batches(twin):
         for _ in optimizer.capacities():
             pairs = twin["mining_funcs"]["tuple_miner"](embeddings := both(batch), labels)
@@ -440,7 +450,9 @@ def test_while_the_generator_trains_alone_the_prunable_network_stays() -> None:
     setup = common(adversarial_setup())
     before = copy.deepcopy(setup["models"])
     trunk, generator = setup["models"]["trunk"], setup["models"]["generator"]
-    optimizer = ConflictAwareOptimizer(sgd(trunk.parameters(), lr=0.1), trunk)
+    optimizer = ConflictAwareOptimizer(
+        sgd(trunk.parameters(), lr=0.1), trunk, subnetworks_per_step=None
+    )
     seen: list[dict[str, Any]] = []
     trainer = PrunableDeepAdversarial(
         **setup,
