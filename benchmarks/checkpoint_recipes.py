@@ -55,8 +55,8 @@ class CheckpointRecipe(Recipe):
         return {
             "start": f"{self.start}, scores by magnitude",
             "loss": f"NormalizedSoftmaxLoss, temperature {self.temperature:g}, in CompatibleLoss: "
-            "alignment 10, contrast 1",
-            "optimizer": "AdamW in ConflictAwareOptimizer, one cycle",
+            "alignment 10, contrast 3",
+            "optimizer": "AdamW in ConflictAwareOptimizer, one subnetwork a step, one cycle",
             "learning rates": f"{self.weights_learning_rate:g} of weights, {self.learning_rate:g} "
             f"of scores and embedding head, {self.class_learning_rate:g} of class weights",
             "weight decay": self.weight_decay,
@@ -109,7 +109,7 @@ RECIPES = {
             image_size=48,
             embedding=64,
             calibrated=(0.5, 0.1),  # 0.15 MB each, and 10 MB is the limit of all
-            steps=900,
+            steps=2250,
             batch_size=32,
             weights_learning_rate=3e-3,
             mean=(0.485, 0.456, 0.406),
