@@ -1,10 +1,11 @@
-"""What a training step of five capacities costs, against five steps of the same dense network.
+"""What a training step of N + 1 capacities costs, against N + 1 steps of the same dense network.
 
-    python benchmarks/step.py                    # writes benchmarks/results/step.json
+    python benchmarks/step.py                    # all five: writes benchmarks/results/step.json
+    python benchmarks/step.py --drawn            # the default, two: results/step_drawn.json
     python benchmarks/step.py --networks resnet18 --pairs 3
     python benchmarks/step.py --device cuda      # writes benchmarks/results/step_gpu.json
 
-Time: pairs of (five dense steps, one prunable step) in one process on one thread, the two in turn;
+Time: pairs of (dense steps, one prunable step) in one process on one thread, the two in turn;
 the median of the pairs' ratios. Peak memory: of a process that does nothing else, three steps, in
 units of the dense process's peak and of one set of gradients (one gradient for everything that is
 trained). On a GPU: batches that fill it, and the peak of what is allocated there.
@@ -29,6 +30,7 @@ from tqdm import tqdm
 import prunnet_pml as prunnet
 from measure.clock import device_name, seconds
 from measure.memory import forget_peak, peak_mib
+from prunnet_pml.network import TRAINED_CAPACITIES
 from results import read_results, write_results
 
 CPU = torch.device("cpu")
@@ -58,13 +60,15 @@ def dense_steps(name: str, count: int, device: torch.device = CPU) -> Callable[[
     return run
 
 
-def prunable_step(name: str, device: torch.device = CPU) -> Callable[[], None]:
-    """A function that takes one training step of all capacities."""
+def prunable_step(
+    name: str, subnetworks: int | None, device: torch.device = CPU
+) -> Callable[[], None]:
+    """A function that takes one training step of so many subnetworks; None: of all."""
     images, labels = _batch(name, device)
     model = prunnet.make_prunable(timm.create_model(name, num_classes=DIM)).to(device)
     loss_func = prunnet.CompatibleLoss(NormalizedSoftmaxLoss(CLASSES, DIM), model).to(device)
     optimizer = prunnet.ConflictAwareOptimizer(
-        _sgd(model, loss_func), model, subnetworks_per_step=None
+        _sgd(model, loss_func), model, subnetworks_per_step=subnetworks
     )
 
     def run() -> None:
@@ -86,9 +90,17 @@ def _sgd(*modules: torch.nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
 
 
-def measure_time(name: str, pairs: int, device: torch.device) -> dict[str, float]:
-    """Seconds of five dense steps and of a prunable one, in turn."""
-    dense, prunable = dense_steps(name, 5, device), prunable_step(name, device)
+def passes(subnetworks: int | None) -> int:
+    """How many passes a step has."""
+    return 1 + (len(TRAINED_CAPACITIES) if subnetworks is None else subnetworks)
+
+
+def measure_time(
+    name: str, subnetworks: int | None, pairs: int, device: torch.device
+) -> dict[str, float]:
+    """Seconds of a prunable step, and of as many dense ones as it has passes, in turn."""
+    dense = dense_steps(name, passes(subnetworks), device)
+    prunable = prunable_step(name, subnetworks, device)
     taken: dict[str, list[float]] = {"dense": [], "prunable": []}
     for i in tqdm(range(pairs + 1), desc=name, disable=None):
         for key, run in (("dense", dense), ("prunable", prunable)):
@@ -98,7 +110,7 @@ def measure_time(name: str, pairs: int, device: torch.device) -> dict[str, float
                 taken[key].append(seconds(device) - start)
     ratios = [p / d for p, d in zip(taken["prunable"], taken["dense"], strict=True)]
     return {
-        "five_dense_steps_s": statistics.median(taken["dense"]),
+        "dense_steps_s": statistics.median(taken["dense"]),
         "prunable_step_s": statistics.median(taken["prunable"]),
         "ratio": statistics.median(ratios),
         "ratio_min": min(ratios),
@@ -106,20 +118,22 @@ def measure_time(name: str, pairs: int, device: torch.device) -> dict[str, float
     }
 
 
-def measure_memory(name: str, device: torch.device) -> dict[str, float]:
+def measure_memory(name: str, subnetworks: int | None, device: torch.device) -> dict[str, float]:
     """Peak memory in MiB: resident, of a process of its own, or allocated on a GPU."""
     peaks = {}
     for kind in ("dense", "prunable"):
         if device.type == "cpu":
             command = [sys.executable, __file__, "--networks", name, "--memory-of", kind]
+            if subnetworks is not None:
+                command += ["--drawn"]
             output = subprocess.run(
                 command, capture_output=True, text=True, check=True, env=os.environ | ALLOCATOR
             ).stdout
             peaks[kind] = json.loads(output)
         else:
-            peaks[kind] = _memory_of(name, kind, device)
+            peaks[kind] = _memory_of(name, subnetworks, kind, device)
     gradients = peaks["prunable"]["gradients_mib"]
-    allowed = 1.1 * (peaks["dense"]["peak_mib"] + 5 * gradients)
+    allowed = 1.1 * (peaks["dense"]["peak_mib"] + passes(subnetworks) * gradients)
     return {
         "dense_peak_mib": peaks["dense"]["peak_mib"],
         "prunable_peak_mib": peaks["prunable"]["peak_mib"],
@@ -130,10 +144,13 @@ def measure_memory(name: str, device: torch.device) -> dict[str, float]:
     }
 
 
-def _memory_of(name: str, kind: str, device: torch.device = CPU) -> dict[str, float]:
+def _memory_of(
+    name: str, subnetworks: int | None, kind: str, device: torch.device = CPU
+) -> dict[str, float]:
     gc.collect()
     forget_peak(device)
-    run = dense_steps(name, 1, device) if kind == "dense" else prunable_step(name, device)
+    dense = kind == "dense"
+    run = dense_steps(name, 1, device) if dense else prunable_step(name, subnetworks, device)
     for _ in range(3):
         run()
     peak = peak_mib(device)
@@ -147,26 +164,30 @@ def main() -> None:
     names = list(SETTINGS["cpu"])
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=names, choices=names)
+    parser.add_argument("--drawn", action="store_true", help="one subnetwork a step, not all")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--device", default="cpu", choices=SETTINGS)
     parser.add_argument("--memory-of", choices=("dense", "prunable"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    device = torch.device(arguments.device)
+    device, count = torch.device(arguments.device), 1 if arguments.drawn else None
     torch.set_num_threads(1)
     if device.type != "cpu":
         torch.set_float32_matmul_precision("high")  # TF32
     torch.manual_seed(0)
     if arguments.memory_of:
-        print(json.dumps(_memory_of(arguments.networks[0], arguments.memory_of)))
+        name, kind = arguments.networks[0], arguments.memory_of
+        print(json.dumps(_memory_of(name, count, kind)))
         return
-    results = "step" if device.type == "cpu" else "step_gpu"
+    results = "step_drawn" if arguments.drawn else "step"
+    results += "" if device.type == "cpu" else "_gpu"
     before = read_results(results)
     same = before.get("device", "cpu") == device_name(device)
     networks = before["networks"] if before and same else {}
     for name in arguments.networks:
         batch, pixels = SETTINGS[device.type][name]
         settings = {"batch": batch, "pixels": pixels, "pairs": arguments.pairs}
-        found = measure_time(name, arguments.pairs, device) | measure_memory(name, device)
+        found = measure_time(name, count, arguments.pairs, device)
+        found |= measure_memory(name, count, device)
         networks[name] = settings | found
         document = {"device": device_name(device), "target_ratio": 1.1, "networks": networks}
         write_results(results, document)

@@ -15,14 +15,15 @@ def costs_page() -> str:
         "Each figure is a ratio within one run, on one thread of a CPU where no GPU is named; "
         "written by\n`benchmarks/tables.py` from the JSON that the scripts named below leave in "
         "`benchmarks/results/`.\n\n"
-        f"{_step(read_results('step'))}\n{_step_on_gpu(read_results('step_gpu'))}\n"
-        f"{_prune(read_results('prune'))}\n{_evaluate(read_results('evaluate'))}"
+        f"{_step(read_results('step'))}\n{_drawn_step(read_results('step_drawn'))}\n"
+        f"{_step_on_gpu(read_results('step_gpu'))}\n{_prune(read_results('prune'))}\n"
+        f"{_evaluate(read_results('evaluate'))}"
     )
 
 
 def _step(results: dict[str, Any]) -> str:
     lines = [
-        "## A training step (`benchmarks/step.py`)\n",
+        "## A training step of all capacities (`benchmarks/step.py`)\n",
         "One step of the dense network and four subnetworks (`subnetworks_per_step=None`), against "
         "five steps of\nthe same dense network (target: at most 1.10), and peak memory, against "
         f"1.1 x (dense peak + five sets of\ngradients).\n{_above_target(results)}\n",
@@ -30,8 +31,19 @@ def _step(results: dict[str, Any]) -> str:
     return "\n".join([*lines, *_networks(results)]) + "\n"
 
 
+def _drawn_step(results: dict[str, Any]) -> str:
+    heading = "## A training step by default (`benchmarks/step.py --drawn`)\n\n"
+    if not results:
+        return heading + NOT_YET
+    about = (
+        "The dense network and one subnetwork, drawn for the step, against two dense steps, and "
+        f"1.1 x (dense peak +\ntwo sets of gradients).\n{_above_target(results)}\n"
+    )
+    return heading + "\n".join([about, *_networks(results, "two")]) + "\n"
+
+
 def _step_on_gpu(results: dict[str, Any]) -> str:
-    heading = "## The same on a GPU (`benchmarks/step.py --device cuda`)\n\n"
+    heading = "## A step of all capacities on a GPU (`benchmarks/step.py --device cuda`)\n\n"
     if not results:
         return heading + NOT_YET
     about = (
@@ -47,9 +59,9 @@ def _above_target(results: dict[str, Any]) -> str:
     return f"Above the target: {missed or 'none'}."
 
 
-def _networks(results: dict[str, Any]) -> list[str]:
+def _networks(results: dict[str, Any], passes: str = "five") -> list[str]:
     return [
-        "| network | batch | pixels | time / five dense steps | min to max | peak / dense | "
+        f"| network | batch | pixels | time / {passes} dense steps | min to max | peak / dense | "
         "peak / target |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         *(
