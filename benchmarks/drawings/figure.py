@@ -16,6 +16,7 @@ COLOURS = {
     "prunnet-published": "#6ea8dc",
     "prunnet-authors-code": "#a9c7e8",
     "joint": "#2a9d8f",
+    "joint-drawn-longer": "#14532d",
     "slimmable": "#8e44ad",
     "sfsc": "#c39bd3",
     "torch-pruning": "#c0392b",

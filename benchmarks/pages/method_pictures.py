@@ -13,8 +13,8 @@ from study_results import RECALL, Runs
 
 PICTURED = (
     "prunnet-default", "prunnet-all-capacities", "prunnet-channel", "prunnet-published", "joint",
-    "slimmable", "sfsc", "asymmetric", "bct-per-size", "magnitude-pruning", "torch-pruning",
-    "independent",
+    "joint-drawn-longer", "slimmable", "sfsc", "asymmetric", "bct-per-size", "magnitude-pruning",
+    "torch-pruning", "independent",
 )  # fmt: skip
 
 
