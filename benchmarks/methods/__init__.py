@@ -23,6 +23,7 @@ from methods.torch_pruning import torch_pruning_magnitude
 
 _CALIBRATED: dict[str, Any] = {"norms": "calibrated"}
 """As the prunable networks': exact norm statistics, taken after training."""
+
 METHODS: dict[str, Method] = {
     "no-training": Method(
         no_training,

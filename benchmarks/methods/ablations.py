@@ -87,11 +87,6 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """Factor -> value -> the settings that it changes. One value of each is a method of its own."""
 
-OF_WEIGHTS = (
-    "granularity", "depthwise convolutions", "positives of the contrast", "alpha", "rows",
-)  # fmt: skip
-"""Factors that granularity "channel" lacks: its recipe cuts channels, sums, has no contrast."""
-
 BASES: dict[str, tuple[Settings, Norms]] = {
     "prunnet-all-capacities": (ALL_CAPACITIES, "calibrated"),
     "prunnet-default": (DEFAULT, "calibrated"),
@@ -99,8 +94,14 @@ BASES: dict[str, tuple[Settings, Norms]] = {
 }
 """What a factor is changed of: a recipe, and how its norms are read."""
 
-_LACKING = {"prunnet-channel": OF_WEIGHTS, "prunnet-default": ("capacities per step",)}
-"""Factors that a base does not have: the default draws one of what takes part in training."""
+_LACKING: dict[str, tuple[str, ...]] = {
+    "prunnet-all-capacities": (),
+    "prunnet-default": ("capacities per step",),  # of all that take part it draws one anyway
+    "prunnet-channel": (  # cuts channels, sums, has no contrast
+        "granularity", "depthwise convolutions", "positives of the contrast", "alpha", "rows",
+    ),
+}  # fmt: skip
+"""Factors that a base does not have."""
 
 _PREFIXES = {
     "prunnet-all-capacities": "",
@@ -111,7 +112,7 @@ _PREFIXES = {
 
 def values_of(factor: str, base: str) -> dict[str, str]:
     """The values that a factor can take of a base, and the method by which it has each."""
-    if factor in _LACKING.get(base, ()):
+    if factor in _LACKING[base]:
         return {}
     return {value: name_of(factor, value, base) for value in FACTORS[factor]}
 

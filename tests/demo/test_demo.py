@@ -50,6 +50,12 @@ def left(
     return folder, comparison, model
 
 
+def test_the_help_says_how_many_steps_there_are() -> None:
+    """It is written there by hand, since the recipe imports torch."""
+    told = CliRunner().invoke(app, ["demo", "--help"], env={"COLUMNS": "120"}).stdout
+    assert f"[default: ({Recipe.steps})]" in told
+
+
 def test_every_artefact_is_there_and_nothing_else(left: tuple) -> None:
     folder, _, _ = left
     names = {path.name for path in folder.iterdir()}
