@@ -29,6 +29,7 @@ TASKS = {
     "fashion-mnist": "Fashion-MNIST",
     "fashion-mnist-longer": "Fashion-MNIST, five times the steps",
     "glyphs-mobilenet": "Glyphs, MobileNetV2",
+    "glyphs-mobilenet-longer": "Glyphs, MobileNetV2, twice the steps",
     "glyphs-resnet18": "Glyphs, ResNet-18 of full width",
     "glyphs-vit": "Glyphs, ViT-S",
 }

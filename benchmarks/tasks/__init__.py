@@ -31,6 +31,10 @@ def _fashion_mnist_longer(steps: int, seed: int, weights: Path | None) -> Task:
     return _fashion_mnist(5 * steps, seed, weights)
 
 
+def _glyphs_mobilenet_longer(steps: int, seed: int, weights: Path | None) -> Task:
+    return MobileNetTask(2 * steps, seed, weights)
+
+
 def _glyphs_resnet18(steps: int, seed: int, _: Path | None) -> Task:
     steps, widths = round(steps * 10 / 3), (64, 128, 256, 512)
     recipe = Recipe(steps=steps, seed=seed, widths=widths, learning_rate=3e-3)
@@ -47,6 +51,7 @@ TASKS: dict[str, Callable[[int, int, Path | None], Task]] = {
     "fashion-mnist": _fashion_mnist,
     "fashion-mnist-longer": _fashion_mnist_longer,  # in five times the steps
     "glyphs-mobilenet": MobileNetTask,
+    "glyphs-mobilenet-longer": _glyphs_mobilenet_longer,  # in twice the steps
     "glyphs-resnet18": _glyphs_resnet18,  # of full width, 2000 steps: for a GPU
     "glyphs-vit": _glyphs_vit,  # 1000 steps: for a GPU
 }

@@ -213,7 +213,7 @@ def test_slimmable_networks_are_unavailable_where_layers_have_groups() -> None:
 
 def test_tasks_describe_themselves_without_their_data() -> None:
     described = [TASKS[name](3, 1, None).describe() for name in TASKS]
-    longer = {"glyphs-longer": 15, "fashion-mnist-longer": 15}
+    longer = {"glyphs-longer": 15, "fashion-mnist-longer": 15, "glyphs-mobilenet-longer": 6}
     steps = {**longer, "glyphs-resnet18": 10, "glyphs-vit": 5}
     assert [d["steps"] for d in described] == [steps.get(name, 3) for name in TASKS]
     assert all(d["seed"] == 1 for d in described)
