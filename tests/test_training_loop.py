@@ -43,7 +43,7 @@ class Trainer:
         self.loss_func = prunnet.CompatibleLoss(NormalizedSoftmaxLoss(CLASSES, 4), self.model)
         self.parameters = [*self.model.parameters(), *self.loss_func.parameters()]
         self.optimizer = prunnet.ConflictAwareOptimizer(
-            inner(self.parameters), self.model, shared=shared, subnetworks_per_step=None
+            inner(self.parameters), self.model, shared=shared
         )
 
     def loop(self, images: Tensor, labels: Tensor) -> None:
@@ -202,7 +202,7 @@ def test_clipping_inside_of_the_loop_acts_on_each_capacity() -> None:
     for _ in trainer.optimizer.capacities():
         trainer.loss_func(trainer.model(images), labels).backward()
         nn.utils.clip_grad_norm_(trainer.model.parameters(), 1e-3)
-    assert len(norms) == 5
+    assert len(norms) == 2
     assert max(norms) <= 1.001e-3
 
 
