@@ -107,15 +107,18 @@ def on_common_seeds(*methods: Runs) -> list[Runs]:
     return [runs.of(seeds) for runs in methods]
 
 
-def read_study() -> dict[str, dict[str, Runs]]:
+def read_study(name: str = "study") -> dict[str, dict[str, Runs]]:
     """Task -> method -> runs, for all results that there are.
+
+    Args:
+        name: Of their folder.
 
     Raises:
         ValueError: If results of one task were made with different budgets or kinds of device, or
             those of one method with different settings.
     """
     study: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for file in sorted((results.FOLDER / "study").glob("*/*.json")):
+    for file in sorted((results.FOLDER / name).glob("*/*.json")):
         document = results.read_result(file)
         methods = study.setdefault(document["data"], {})
         methods.setdefault(document["method"], []).append(document)

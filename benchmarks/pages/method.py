@@ -8,6 +8,7 @@ from functools import partial
 from drawings.picture import Picture
 from methods import METHODS
 from pages.ablations_table import ablations_table
+from pages.again_table import again_table
 from pages.findings import FINDINGS
 from pages.marks import filled
 from pages.method_pictures import pictures_of
@@ -35,8 +36,13 @@ TASKS = {
 }
 
 
-def with_study(page: str, study: Study) -> str:
+def with_study(page: str, study: Study, again: Study | None = None) -> str:
     """A page with the results that there are between its marks.
+
+    Args:
+        page: It has marks where they go.
+        study: All results.
+        again: Those of runs that were made once more, on another machine.
 
     Raises:
         ValueError: If there are results of a task without a title, or marks of no task.
@@ -53,6 +59,7 @@ def with_study(page: str, study: Study) -> str:
         "default-ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
         "met": _met(study),
+        "again": _again(study, again or {}),
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
@@ -105,6 +112,11 @@ def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str
     tables = {data: table_of(study[data]) for data in TASKS if data in study}
     found = [f"{TASKS[data]}:\n\n{rows}" for data, rows in tables.items() if rows.count("\n") > 2]
     return "\n".join(found) or NOT_YET
+
+
+def _again(study: Study, again: Study) -> str:
+    tables = {data: again_table(study[data], again[data]) for data in TASKS if data in again}
+    return "\n".join(f"{TASKS[data]}:\n\n{rows}" for data, rows in tables.items()) or NOT_YET
 
 
 def _met(study: Study) -> str:

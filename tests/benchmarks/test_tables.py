@@ -13,7 +13,7 @@ TEN = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 FIVE = (1.0, 0.8, 0.6, 0.4, 0.2)
 NAMES = (
     "findings", "methods", "glyphs", "untrained", "speed", "ablations", "met", "targets",
-    "targets-map", "default-ablations",
+    "targets-map", "default-ablations", "again",
 )  # fmt: skip
 PAGE = "".join(
     f"## {name}\n<!-- {name}: by benchmarks/tables.py -->\nold\n<!-- end of {name} -->\n"
@@ -100,6 +100,33 @@ def test_a_row_is_the_mean_and_the_spread_over_the_seeds(study: SimpleNamespace)
     assert "| 6.0 | 25 |" in rows  # 6 s for what takes 10 x 0.1 s; 75 - 50 MiB
     assert rows.index("`magnitude-pruning`") < rows.index("`sfsc`") < rows.index("`independent`")
     assert "old" not in page
+
+
+def test_runs_that_were_made_again_stand_beside_the_first(study: SimpleNamespace) -> None:
+    page = study.method.with_study(PAGE, study.read(), again_of(made_up("sfsc", 0, 0.5, FIVE)))
+    rows = block(page, "again")
+    assert f"| `sfsc` | 0 | 60.0 | 50.0 | {60 * 0.2**0.5:.1f} | {50 * 0.2**0.5:.1f} |" in rows
+
+
+@pytest.mark.parametrize(("method", "seed"), [("sfsc", 1), ("joint", 0)])
+def test_only_runs_of_the_study_can_be_made_again(
+    study: SimpleNamespace, method: str, seed: int
+) -> None:
+    with pytest.raises(ValueError, match=f"`{method}` should be a run of the study, made again"):
+        study.method.with_study(PAGE, study.read(), again_of(made_up(method, seed, 0.5)))
+
+
+def test_a_run_is_made_again_by_its_own_recipe(study: SimpleNamespace) -> None:
+    other = made_up("sfsc", 0, 0.5, FIVE)
+    other["recipe"]["steps"] = 11
+    with pytest.raises(ValueError, match="`sfsc` should be made again by its recipe"):
+        study.method.with_study(PAGE, study.read(), again_of(other))
+
+
+def again_of(document: dict[str, Any]) -> Any:  # noqa: ANN401
+    from study_results import Runs
+
+    return {"glyphs": {document["method"]: Runs([json.loads(json.dumps(document))])}}
 
 
 def test_factors_show_a_recipe_beside_what_was_changed(study: SimpleNamespace) -> None:
@@ -299,7 +326,7 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "for each, finds 80.0 and 35.8, beside 72.0 and 32.2 (1 seed)." in text
     assert "best other method of 4:" in text  # that one among them
-    assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 9
+    assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 10
 
 
 @pytest.mark.parametrize(
