@@ -10,6 +10,7 @@ the embedding passes between the processes.
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 
 import timm
 import torch
@@ -48,6 +49,10 @@ def main() -> None:
         for _ in optimizer.capacities():
             loss_func(replica(images), labels).backward()
         optimizer.step()
+
+    torch.manual_seed(0)  # the same images everywhere: replicas stay equal
+    batches = DataLoader(train, 256, shuffle=True)
+    prunnet.calibrate(model, islice(batches, 8))  # exact norm statistics
 
     matrix = prunnet.evaluate(replica, test)  # every process calls it
     if rank == 0:

@@ -9,11 +9,13 @@ The lines marked "new" and "was" are what changes in a script of pytorch-metric-
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 
 import timm
 import torch
 from pytorch_metric_learning import losses
 from pytorch_metric_learning.trainers import BaseTrainer
+from torch.utils.data import DataLoader
 
 import prunnet_pml as prunnet
 from prunnet_pml.datasets import Glyphs
@@ -61,6 +63,8 @@ def main() -> None:
         end_of_epoch_hook=end_of_epoch,
     )
     trainer.train(num_epochs=epochs)
+    batches = DataLoader(train, 256, shuffle=True)
+    prunnet.calibrate(trunk, islice(batches, 8))  # new: exact norm statistics
 
     server = AsymmetricInference(trunk)  # was InferenceModel
     server.train_knn(test)
