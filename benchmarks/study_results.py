@@ -37,6 +37,12 @@ class Runs:
         found = [document for document in self.documents if document["seed"] in seeds]
         return replace(self, documents=found)
 
+    def but(self, others: Runs) -> Runs:
+        """The same runs, others in place of those of their seeds."""
+        kept = [document for document in self.documents if document["seed"] not in others.seeds]
+        found = sorted(kept + others.documents, key=lambda document: str(document["seed"]))
+        return replace(self, documents=found)
+
     def by(self, metric: str) -> Runs:
         """The same runs, their cells in another metric."""
         return replace(self, metric=metric)

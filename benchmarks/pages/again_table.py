@@ -1,17 +1,37 @@
-"""What runs of the study came to when they were made again, on another machine."""
+"""What runs of the study found when they were made once more, by the same recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from pages.numbers import table
-from study_results import Runs, on_common_seeds
+from pages.numbers import NONE, table
+from study_results import MAP, Runs
 
-HEADS = ("method", "seed", "dense self", "again", "20% to dense", "again")
+Found = Callable[[Runs], float | None]
+
+
+def _cell(query: float, metric: str | None = None) -> Found:
+    """What a capacity finds in the dense gallery, if it was measured."""
+
+    def found(runs: Runs) -> float | None:
+        cells = (runs if metric is None else runs.by(metric)).cell(query, 1.0)
+        return cells[0] if cells else None
+
+    return found
+
+
+COLUMNS: dict[str, Found] = {
+    "dense self": _cell(1.0),
+    "20% to dense": _cell(0.2),
+    "30%": _cell(0.3),
+    "dense self, mAP@R": _cell(1.0, MAP),
+    "20% to dense, mAP@R": _cell(0.2, MAP),
+    "cost": lambda runs: runs.cost,
+}
 
 
 def again_table(methods: Mapping[str, Runs], repeated: Mapping[str, Runs]) -> str:
-    """A row a run that was made twice: what each found.
+    """A row a run that was made twice: what it found first, and then.
 
     Args:
         methods: The runs of one task.
@@ -20,19 +40,20 @@ def again_table(methods: Mapping[str, Runs], repeated: Mapping[str, Runs]) -> st
     Raises:
         ValueError: If one has another recipe than the run that it repeats, or repeats none.
     """
-    return table(HEADS, [row for name in repeated for row in _rows(name, methods, repeated)], 2)
+    rows = [
+        [f"`{name}`", str(seed), *_both(name, methods, runs.of({seed}))]
+        for name, runs in repeated.items()
+        for seed in sorted(runs.seeds)
+    ]
+    return table(["method", "seed", *COLUMNS], rows)
 
 
-def _rows(name: str, methods: Mapping[str, Runs], repeated: Mapping[str, Runs]) -> list[list[str]]:
-    again = repeated[name]
+def _both(name: str, methods: Mapping[str, Runs], again: Runs) -> list[str]:
+    """Of one run, what each column found first and then."""
     if name not in methods or not again.seeds <= methods[name].seeds:
         raise ValueError(f"`{name}` should be a run of the study, made again. Found none there.")
-    first, again = on_common_seeds(methods[name], again)
-    if [d["recipe"] for d in first.documents] != [d["recipe"] for d in again.documents]:
+    first = methods[name].of(again.seeds)
+    if first.documents[0]["recipe"] != again.documents[0]["recipe"]:
         raise ValueError(f"`{name}` should be made again by its recipe. Found another one.")
-    cells = [runs.cell(query, 1.0) for query in (1.0, 0.2) for runs in (first, again)]
-    seeds = sorted(first.seeds)
-    return [
-        [f"`{name}`", str(seed), *(f"{found:.1f}" for found in row)]
-        for seed, *row in zip(seeds, *cells, strict=True)
-    ]
+    pairs = [[found(runs) for runs in (first, again)] for found in COLUMNS.values()]
+    return [", ".join(NONE if value is None else f"{value:.1f}" for value in p) for p in pairs]

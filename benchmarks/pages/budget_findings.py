@@ -24,7 +24,7 @@ def _longer(methods: Methods) -> str:
         return ""
     ours, alone = (f"{runs.mean(1.0, 1.0):.1f} at a cost of {runs.cost:.1f}" for runs in found)
     return (
-        f"**The same computing for one size.** The dense network of the family finds {ours};\n  "
+        f"**As many passes for one size.** The dense network of the family finds {ours};\n  "
         f"a dense network alone, in five times the steps, {alone} ({seeds_of(found[0])})."
     )
 

@@ -47,7 +47,8 @@ def with_study(page: str, study: Study, again: Study | None = None) -> str:
     Raises:
         ValueError: If there are results of a task without a title, or marks of no task.
     """
-    if untitled := set(study) - set(TASKS):
+    again = again or {}
+    if untitled := {*study, *again} - set(TASKS):
         raise ValueError(f"`TASKS` should have a title for every task. Found none of {untitled}.")
     blocks = {
         "methods": "".join(f"- `{name}`: {method.summary}\n" for name, method in METHODS.items()),
@@ -58,8 +59,8 @@ def with_study(page: str, study: Study, again: Study | None = None) -> str:
         "ablations": _by_task(study, partial(ablations_table, base=ALL_CAPACITIES)),
         "default-ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
-        "met": _met(study),
-        "again": _again(study, again or {}),
+        "again": _again(study, again),  # refuses what repeats no run
+        "met": _met(study, again),
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
@@ -115,13 +116,19 @@ def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str
 
 
 def _again(study: Study, again: Study) -> str:
-    tables = {data: again_table(study[data], again[data]) for data in TASKS if data in again}
+    tables = {d: again_table(study.get(d, {}), again[d]) for d in TASKS if d in again}
     return "\n".join(f"{TASKS[data]}:\n\n{rows}" for data, rows in tables.items()) or NOT_YET
 
 
-def _met(study: Study) -> str:
-    """Of each task how many targets are met, in both metrics."""
-    rows = [_met_row(title, study[data]) for data, title in TASKS.items() if data in study]
+def _met(study: Study, again: Study) -> str:
+    """Of each task how many targets are met, in both metrics, and with the runs made again."""
+    rows = []
+    for data, title in TASKS.items():
+        methods, repeated = study.get(data, {}), again.get(data, {})
+        rows.append(_met_row(title, methods))
+        if repeated:
+            others = {name: methods[name].but(runs) for name, runs in repeated.items()}
+            rows.append(_met_row(f"{title}, made again", {**methods, **others}))
     heads = [f"{group}, {metric}" for group in GROUPS for metric in ("Recall@1", "mAP@R")]
     rows = [row for row in rows if row]
     return table(["", "seeds", *heads], rows) if rows else NOT_YET

@@ -103,9 +103,25 @@ def test_a_row_is_the_mean_and_the_spread_over_the_seeds(study: SimpleNamespace)
 
 
 def test_runs_that_were_made_again_stand_beside_the_first(study: SimpleNamespace) -> None:
-    page = study.method.with_study(PAGE, study.read(), again_of(made_up("sfsc", 0, 0.5, FIVE)))
-    rows = block(page, "again")
-    assert f"| `sfsc` | 0 | 60.0 | 50.0 | {60 * 0.2**0.5:.1f} | {50 * 0.2**0.5:.1f} |" in rows
+    for seed in (2, 10):  # whose files stand in another order
+        study.write(made_up("sfsc", seed, seed / 20, FIVE))
+    repeated = [made_up("sfsc", seed, 0.5, FIVE) for seed in (0, 10, 2)]
+    rows = block(study.method.with_study(PAGE, study.read(), again_of(*repeated)), "again")
+    small = f"{60 * 0.2**0.5:.1f}, {50 * 0.2**0.5:.1f}"
+    first = f"| `sfsc` | 0 | 60.0, 50.0 | {small} | -, - | 30.0, 25.0 | "
+    assert first in rows
+    assert "| 6.0, 6.0 |" in rows
+    assert rows.index(first) < rows.index("| 2 | 10.0, 50.0") < rows.index("| 10 | 50.0, 50.0")
+
+
+def test_targets_are_counted_with_the_runs_made_again(study: SimpleNamespace) -> None:
+    again = again_of(made_up("prunnet-default", 0, 0.9))
+    rows = block(study.method.with_study(PAGE, study.read(), again), "met").splitlines()
+    first, then = (row.split(" | ") for row in rows if row.startswith("| Glyphs"))
+    assert (first[0], then[0]) == ("| Glyphs", "| Glyphs, made again")
+    assert first[1] == then[1] == "2"
+    assert first[2] == "0 of 9"
+    assert then[2] == "9 of 9"
 
 
 @pytest.mark.parametrize(("method", "seed"), [("sfsc", 1), ("joint", 0)])
@@ -123,10 +139,10 @@ def test_a_run_is_made_again_by_its_own_recipe(study: SimpleNamespace) -> None:
         study.method.with_study(PAGE, study.read(), again_of(other))
 
 
-def again_of(document: dict[str, Any]) -> Any:  # noqa: ANN401
+def again_of(*documents: dict[str, Any]) -> Any:  # noqa: ANN401
     from study_results import Runs
 
-    return {"glyphs": {document["method"]: Runs([json.loads(json.dumps(document))])}}
+    return {"glyphs": {documents[0]["method"]: Runs(json.loads(json.dumps(documents)))}}
 
 
 def test_factors_show_a_recipe_beside_what_was_changed(study: SimpleNamespace) -> None:
