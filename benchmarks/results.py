@@ -46,7 +46,12 @@ def write_results(name: str, results: dict[str, Any]) -> None:
 
     ``name`` may have folders in it. Lists of numbers stand on one line.
     """
-    document = {"torch": torch.__version__, "machine": platform.machine(), **results}
+    made_with = {
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),  # another set rounds otherwise
+    }
+    document = {**made_with, **results}
     text = json.dumps(document, indent=2)
     text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     write_text(FOLDER / f"{name}.json", text + "\n")
