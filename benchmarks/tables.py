@@ -28,7 +28,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def pages() -> dict[str, str]:
     """Every page by its name, as it should be for the results that are there."""
-    study, again = read_study(), read_study("again/study")
+    study = read_study()
+    again = [read_study(f"{folder}/study") for folder in ("again", "again-avx2")]
     return {
         "../README.md": with_seeds((DOCS / "../README.md").read_text("utf-8"), study["glyphs"]),
         "datasets/fashion-mnist.md": with_pixels(
@@ -37,7 +38,7 @@ def pages() -> dict[str, str]:
         "benchmarks.md": costs_page(),
         "keep-gallery.md": keep_gallery_page(),
         "fine-tune.md": fine_tune_page(),
-        "method.md": with_study((DOCS / "method.md").read_text("utf-8"), study, again),
+        "method.md": with_study((DOCS / "method.md").read_text("utf-8"), study, *again),
         "targets.md": with_study((DOCS / "targets.md").read_text("utf-8"), study),
         "latency.md": latency_page(read_results("latency")),
         "configs.md": configs_page((DOCS / "configs.md").read_text("utf-8")),

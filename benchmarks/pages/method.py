@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from drawings.picture import Picture
@@ -36,19 +37,18 @@ TASKS = {
 }
 
 
-def with_study(page: str, study: Study, again: Study | None = None) -> str:
+def with_study(page: str, study: Study, *again: Study) -> str:
     """A page with the results that there are between its marks.
 
     Args:
         page: It has marks where they go.
         study: All results.
-        again: Those of runs that were made once more, on another machine.
+        *again: Those of runs that were made once more, a study for each time.
 
     Raises:
         ValueError: If there are results of a task without a title, or marks of no task.
     """
-    again = again or {}
-    if untitled := {*study, *again} - set(TASKS):
+    if untitled := {*study, *itertools.chain(*again)} - set(TASKS):
         raise ValueError(f"`TASKS` should have a title for every task. Found none of {untitled}.")
     blocks = {
         "methods": "".join(f"- `{name}`: {method.summary}\n" for name, method in METHODS.items()),
@@ -60,7 +60,7 @@ def with_study(page: str, study: Study, again: Study | None = None) -> str:
         "default-ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
         "again": _again(study, again),  # refuses what repeats no run
-        "met": _met(study, again),
+        "met": _met(study, again[0] if again else {}),
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
@@ -115,8 +115,12 @@ def _by_task(study: Study, table_of: Callable[[Mapping[str, Runs]], str]) -> str
     return "\n".join(found) or NOT_YET
 
 
-def _again(study: Study, again: Study) -> str:
-    tables = {d: again_table(study.get(d, {}), again[d]) for d in TASKS if d in again}
+def _again(study: Study, again: Sequence[Study]) -> str:
+    tables = {
+        data: again_table(study.get(data, {}), *(once.get(data, {}) for once in again))
+        for data in TASKS
+        if any(data in once for once in again)
+    }
     return "\n".join(f"{TASKS[data]}:\n\n{rows}" for data, rows in tables.items()) or NOT_YET
 
 
