@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from methods.ablations import name_of
 from pages.comparing import Methods, compared, dense_and_20, dense_and_20_at_cost, seeds_of
 from pages.rivals import ALL_CAPACITIES, JOINT_DRAWN_LONGER, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
+
+TEN_PERCENT_TOO = name_of("trained capacities", "10, 20, 40, 60, 80", "prunnet-default")
 
 
 def _cost(methods: Methods) -> str:
@@ -47,6 +50,19 @@ def _drawn(methods: Methods) -> str:
     return text
 
 
+def _smaller(methods: Methods) -> str:
+    if not (found := compared(methods, "prunnet-default", TEN_PERCENT_TOO)):
+        return ""
+    without, along = (
+        " and ".join(f"{runs.mean(capacity, 1.0):.1f}" for capacity in (0.1, 0.2)) for runs in found
+    )
+    return (
+        "**A smaller size, trained along.** In the dense gallery 10% and 20% of the network find "
+        f"{without}, where 10%\n  takes no part in training; {along} where it does, drawn as the "
+        f"others are, in as many passes ({seeds_of(found[0])})."
+    )
+
+
 def _own_batches(methods: Methods) -> str:
     if not (found := compared(methods, ALL_CAPACITIES, OWN_BATCHES)):
         return ""
@@ -65,5 +81,7 @@ def _own_batches(methods: Methods) -> str:
     return text
 
 
-BUDGET_FINDINGS: tuple[Callable[[Methods], str], ...] = (_cost, _longer, _drawn, _own_batches)
+BUDGET_FINDINGS: tuple[Callable[[Methods], str], ...] = (
+    _cost, _longer, _drawn, _smaller, _own_batches,
+)  # fmt: skip
 """In the order in which they are told."""

@@ -341,6 +341,12 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "for each, finds 80.0 and 35.8, beside 72.0 and 32.2 (1 seed)." in text
     assert "best other method of 4:" in text  # that one among them
+    assert "A smaller size" not in text
+    study.write(made_up("default-trained-capacities=10-20-40-60-80", 1, 0.9))
+    text = block(study.method.with_study(PAGE, study.read()), "findings")
+    assert (
+        "network find 22.8 and 32.2, where 10%\n  takes no part in training; 28.5 and 40.2 " in text
+    )
     assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 10
 
 
