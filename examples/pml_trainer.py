@@ -49,7 +49,10 @@ def main() -> None:
 
     tester = CompatibilityTester(dataloader_num_workers=0)  # was GlobalEmbeddingSpaceTester
 
+    batches = DataLoader(train, 256, shuffle=True)
+
     def end_of_epoch(trainer: BaseTrainer) -> None:
+        prunnet.calibrate(trunk, islice(batches, 8))  # new: exact norm statistics
         tester.test({"test": test}, trainer.epoch, trunk, embedder)
         print(tester.matrices["test"][0].to_markdown())
 
@@ -63,8 +66,6 @@ def main() -> None:
         end_of_epoch_hook=end_of_epoch,
     )
     trainer.train(num_epochs=epochs)
-    batches = DataLoader(train, 256, shuffle=True)
-    prunnet.calibrate(trunk, islice(batches, 8))  # new: exact norm statistics
 
     server = AsymmetricInference(trunk)  # was InferenceModel
     server.train_knn(test)
