@@ -64,8 +64,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             the dense network, drawn anew for each. By default one: a step has two passes, and
             wants more steps than a network alone; with two and a half times as many it found more
             than all four in every step, as in the paper, which is None (docs/method.md). Where some
-            are drawn, a capacity's running averages see fewer batches, so ``calibrate`` after
-            training; and a sum of fewer gradients is smaller, which SGD and clipping notice.
+            are drawn, a capacity's running averages see fewer batches and lag, so ``calibrate``
+            before an evaluation; a sum of fewer gradients is smaller, as SGD and clipping notice.
 
     Attributes:
         optimizer: The wrapped optimizer.
