@@ -40,8 +40,7 @@ class Runs:
     def but(self, others: Runs) -> Runs:
         """The same runs, others in place of those of their seeds."""
         kept = [document for document in self.documents if document["seed"] not in others.seeds]
-        found = sorted(kept + others.documents, key=lambda document: str(document["seed"]))
-        return replace(self, documents=found)
+        return replace(self, documents=_by_seed(kept + others.documents))
 
     def by(self, metric: str) -> Runs:
         """The same runs, their cells in another metric."""
@@ -139,9 +138,14 @@ def read_study(name: str = "study") -> dict[str, dict[str, Runs]]:
                     f"Results of {method} on {data} should be of one recipe. Found {settings}."
                 )
     return {
-        data: {method: Runs(documents) for method, documents in methods.items()}
+        data: {method: Runs(_by_seed(documents)) for method, documents in methods.items()}
         for data, methods in study.items()
     }
+
+
+def _by_seed(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of their seeds, in which runs are paired: that of file names has 10 before 2."""
+    return sorted(documents, key=lambda document: int(document["seed"]))
 
 
 def _budget(document: dict[str, Any]) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pages.numbers import NONE, table
-from study_results import MAP, Runs
+from study_results import MAP, RECALL, Runs
 
 Value = Callable[[Runs], float | None]
 
 
-def _cell(query: float, metric: str | None = None) -> Value:
+def _cell(query: float, metric: str = RECALL) -> Value:
     """What a capacity finds in the dense gallery, if it was measured."""
 
     def found(runs: Runs) -> float | None:
-        cells = (runs if metric is None else runs.by(metric)).cell(query, 1.0)
+        cells = runs.by(metric).cell(query, 1.0)
         return cells[0] if cells else None
 
     return found
