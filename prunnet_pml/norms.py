@@ -8,7 +8,8 @@ plain names, so that stock checkpoints load and stock timm loads ours; affine pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -154,6 +155,25 @@ def interpolated(sets: Mapping[float, Tensor], capacity: float) -> Tensor:
     if lower == upper or not above.is_floating_point():
         return above.clone()
     return below.lerp(above, (capacity - lower) / (upper - lower))
+
+
+@contextmanager
+def batch_counts_as(model: nn.Module, batches: float) -> Iterator[None]:
+    """Inside, a batch moves the running averages of norms as far as so many batches like it would.
+
+    For a subnetwork that is drawn in one step of ``batches``: so its averages reach as many steps
+    back as the dense network's. (Those of a norm without momentum are of all batches, and stay so.)
+    """
+    norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
+    momenta = {norm: norm.momentum for norm in norms if norm.momentum is not None}
+    try:
+        if batches != 1:
+            for norm, momentum in momenta.items():
+                norm.momentum = 1 - (1 - momentum) ** batches
+        yield
+    finally:
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
 
 
 def capacity_units(capacities: Iterable[float]) -> Tensor:

@@ -20,6 +20,7 @@ from prunnet_pml.network import (
     set_capacity,
     trained_capacities,
 )
+from prunnet_pml.norms import batch_counts_as
 from prunnet_pml.passes import new_pass
 from prunnet_pml.trainable import check_trainable
 from prunnet_pml.user_warning import warn_user
@@ -64,8 +65,10 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             the dense network, drawn anew for each. By default one: a step has two passes, and
             wants more steps than a network alone; with two and a half times as many it found more
             than all four in every step, as in the paper, which is None (docs/method.md). Where some
-            are drawn, a capacity's running averages see fewer batches and lag, so ``calibrate``
-            before an evaluation; a sum of fewer gradients is smaller, as SGD and clipping notice.
+            are drawn, a capacity's running averages see fewer batches: each moves them further, so
+            that they reach as many steps back as the dense network's, but are of fewer images, so
+            ``calibrate`` before an evaluation. A sum of fewer gradients is smaller, as SGD and
+            clipping notice.
 
     Attributes:
         optimizer: The wrapped optimizer.
@@ -150,7 +153,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 set_capacity(self.model, capacity)
                 self._clear_gradients()
                 self._rows.make_room(index)
-                with new_pass(self.model):
+                with new_pass(self.model), batch_counts_as(self.model, self._steps_per_pass(capacity)):
                     yield capacity
                 self._collect(index, len(order), capacity, scored)
             self._integrate(scored if len(order) > 1 else set())
@@ -231,6 +234,12 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             for name, value in self.__dict__.items()
             if name != "step" and not name.startswith("_optimizer_")
         }
+
+    def _steps_per_pass(self, capacity: float) -> float:
+        """For one step of how many a capacity is drawn, in the mean."""
+        if capacity == 1 or self.subnetworks_per_step is None:
+            return 1
+        return len(trained_capacities(self.model)) / self.subnetworks_per_step
 
     def _forget(self) -> None:
         self._rows.clear()

@@ -302,6 +302,42 @@ def test_by_default_a_step_has_the_dense_network_and_one_drawn_subnetwork(task: 
     assert drawn == {*CAPACITIES[1:]}
 
 
+@pytest.mark.parametrize("count", [None, 1, 2, 3])
+def test_averages_of_what_is_drawn_reach_as_many_steps_back(task: Task, count: int | None) -> None:
+    """Over the same images in every step they near the batch's by a tenth for each step."""
+    optimizer = task.optimizer(lr=0.0, subnetworks_per_step=count)
+    [images] = batches(1)
+    exact = copy.deepcopy(task.model)
+    prunnet.calibrate(exact, [images])
+    seen: Counter[float] = Counter()
+    for _ in range(12):
+        seen.update(run_through(task, optimizer, images))
+        optimizer.step()
+    assert set(seen) == set(CAPACITIES)
+    assert task.model.bn1.momentum == 0.1
+    for capacity, times in seen.items():
+        steps = times if capacity == 1 or count is None else times * 4 / count
+        with prunnet.capacity(task.model, capacity), prunnet.capacity(exact, capacity):
+            expected = (1 - 0.9**steps) * exact.bn1.running_mean
+            torch.testing.assert_close(task.model.bn1.running_mean, expected)
+
+
+def test_a_norm_that_averages_all_batches_goes_on_doing_so(task: Task) -> None:
+    for norm in (task.model.bn1, task.model.bn2):
+        norm.momentum = None
+    optimizer = task.optimizer(lr=0.0, subnetworks_per_step=1)
+    seen: dict[float, list[Tensor]] = {}
+    exact = copy.deepcopy(task.model)
+    for images in batches(8):
+        for capacity in run_through(task, optimizer, images):
+            seen.setdefault(capacity, []).append(images)
+        optimizer.step()
+    for capacity, of_capacity in seen.items():
+        prunnet.calibrate(exact, of_capacity, [capacity])
+        with prunnet.capacity(task.model, capacity), prunnet.capacity(exact, capacity):
+            torch.testing.assert_close(task.model.bn1.running_mean, exact.bn1.running_mean)
+
+
 def test_what_is_drawn_is_integrated_and_accumulates(task: Task) -> None:
     optimizer = task.optimizer(integration=Sum(), subnetworks_per_step=2)
     two = batches(2)
