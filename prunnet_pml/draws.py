@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
+
+from prunnet_pml.masks import check_capacity
 
 FOR_ORDERS, FOR_CAPACITIES = 0, 2**31
 """What numbers are drawn for; further apart than a training has steps."""
@@ -14,25 +18,59 @@ def generator_of(purpose: int, seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((start + step + purpose) % 2**32)
 
 
-def check_count(count: int | None, capacities: tuple[float, ...]) -> None:
-    """Refuses a count of subnetworks that can't be drawn.
+def check_draws(count: int | None, between: float, trained: tuple[float, ...]) -> None:
+    """Refuses a count of subnetworks, or a share of those between, that can't be drawn.
 
     Raises:
-        ValueError: If there are not that many capacities, or it is no count.
+        ValueError: If there are not that many capacities, or an argument is out of its range.
     """
-    if count is not None and (type(count) is not int or not 1 <= count <= len(capacities)):
+    if count is not None and (type(count) is not int or not 1 <= count <= len(trained)):
         raise ValueError(
             "`subnetworks_per_step` should be an integer from 1 to the number of trained "
-            f"capacities below 1, {len(capacities)}. Found {count!r}."
+            f"capacities below 1, {len(trained)}. Found {count!r}."
         )
+    if isinstance(between, bool) or not isinstance(between, int | float) or not 0 <= between <= 1:
+        raise ValueError(f"`between` should be a number in [0, 1]. Found {between!r}.")
 
 
 def draw_capacities(
-    capacities: tuple[float, ...], count: int | None, seed: int, step: int
+    trained: tuple[float, ...], count: int | None, between: float, seed: int, step: int
 ) -> tuple[float, ...]:
-    """``count`` of the capacities, in their order; all of them where it is None."""
+    """``count`` of the trained capacities, largest first as they are; all where it is None.
+
+    In the share ``between`` of the draws, a drawn one gives its place to one between it and the
+    next lower, drawn evenly; the lowest never does.
+    """
     if count is None:
-        return capacities
+        return trained
     generator = generator_of(FOR_CAPACITIES, seed, step)
-    drawn = torch.randperm(len(capacities), generator=generator, device="cpu")[:count]
-    return tuple(capacities[index] for index in sorted(drawn.tolist()))
+    places = torch.randperm(len(trained), generator=generator, device="cpu")[:count].sort().values
+    chances, shares = torch.rand(2, count, generator=generator, dtype=torch.float64, device="cpu")
+    lower = dict(itertools.pairwise(trained))
+    drawn = []
+    for place, chance, share in zip(
+        places.tolist(), chances.tolist(), shares.tolist(), strict=True
+    ):
+        capacity = trained[place]
+        if chance < between and capacity in lower:
+            capacity -= share * (capacity - lower[capacity])
+        drawn.append(check_capacity(capacity))
+    return tuple(drawn)
+
+
+def drawn_for(trained: tuple[float, ...], capacity: float) -> float:
+    """The capacity whose place a drawn one takes: of the trained ones, and 1, the next from it on.
+
+    What is logged of it goes by that one's name.
+    """
+    return min(c for c in (1.0, *trained) if c >= capacity)
+
+
+def steps_for_a_draw(
+    trained: tuple[float, ...], count: int | None, between: float, capacity: float
+) -> float:
+    """In how many steps a capacity is drawn once, in the mean; 1 for one between trained ones."""
+    if count is None or capacity not in trained:
+        return 1
+    exact = 1 if capacity == min(trained) else 1 - between
+    return len(trained) / (count * exact)

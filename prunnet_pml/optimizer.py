@@ -9,7 +9,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from prunnet_pml.draws import FOR_ORDERS, check_count, draw_capacities, generator_of
+from prunnet_pml.draws import (
+    FOR_ORDERS,
+    check_draws,
+    draw_capacities,
+    generator_of,
+    steps_for_a_draw,
+)
 from prunnet_pml.finite_step import step_if_finite
 from prunnet_pml.gradient_rows import GradientRows
 from prunnet_pml.integration import Integrator, as_integrator, default_integrator
@@ -69,6 +75,9 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             that they reach as many steps back as the dense network's, but are of fewer images, so
             ``calibrate`` before an evaluation. A sum of fewer gradients is smaller, as SGD and
             clipping notice.
+        between: In which share of its draws a trained capacity gives its place to one between it
+            and the next lower, drawn evenly; the lowest never does. So capacities between trained
+            ones take part, too. (To a compiled network each would be a graph of its own.)
 
     Attributes:
         optimizer: The wrapped optimizer.
@@ -93,6 +102,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         seed: int = 0,
         dense_steps: int = 0,
         subnetworks_per_step: int | None = 1,
+        between: float = 0.0,
     ) -> None:
         if isinstance(optimizer, ConflictAwareOptimizer):
             raise ValueError("`optimizer` should be the one to wrap. Found one wrapped already.")
@@ -105,7 +115,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 f"`dense_steps` should be an integer from 0 on. Found {dense_steps!r}."
             )
         check_trainable(model, optimizer)
-        check_count(subnetworks_per_step, trained_capacities(model))
+        check_draws(subnetworks_per_step, between, trained_capacities(model))
         super().__init__(optimizer.param_groups, optimizer.defaults)
         for name in _SHARED:
             del self.__dict__[name]  # from here on those of the wrapped one
@@ -118,6 +128,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         self.seed = seed
         self.dense_steps = dense_steps
         self.subnetworks_per_step = subnetworks_per_step
+        self.between = between
         self.skipped_steps = 0
         self._steps = 0
         self._rows = GradientRows()
@@ -130,7 +141,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         if self._steps < self.dense_steps:
             return (1.0,)
         trained, count = trained_capacities(self.model), self.subnetworks_per_step
-        return (1.0, *draw_capacities(trained, count, self.seed, self._steps))
+        return (1.0, *draw_capacities(trained, count, self.between, self.seed, self._steps))
 
     def capacities(self) -> Iterator[float]:
         """Yields 1.0, then the trained capacities of this step, with the network set to each.
@@ -153,7 +164,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
                 set_capacity(self.model, capacity)
                 self._clear_gradients()
                 self._rows.make_room(index)
-                with new_pass(self.model), batch_counts_as(self.model, self._steps_per_pass(capacity)):
+                with new_pass(self.model), batch_counts_as(self.model, self._steps_for(capacity)):
                     yield capacity
                 self._collect(index, len(order), capacity, scored)
             self._integrate(scored if len(order) > 1 else set())
@@ -235,11 +246,10 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             if name != "step" and not name.startswith("_optimizer_")
         }
 
-    def _steps_per_pass(self, capacity: float) -> float:
-        """For one step of how many a capacity is drawn, in the mean."""
-        if capacity == 1 or self.subnetworks_per_step is None:
-            return 1
-        return len(trained_capacities(self.model)) / self.subnetworks_per_step
+    def _steps_for(self, capacity: float) -> float:
+        """In how many steps a capacity has one pass."""
+        trained = trained_capacities(self.model)
+        return steps_for_a_draw(trained, self.subnetworks_per_step, self.between, capacity)
 
     def _forget(self) -> None:
         self._rows.clear()

@@ -69,6 +69,11 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "2 of 4": {"subnetworks_per_step": 2},
         "1 of 4": {"subnetworks_per_step": 1},
     },
+    "drawn between trained capacities": {
+        "none": {"between": 0.0},
+        "half": {"between": 0.5},
+        "all": {"between": 1.0},
+    },
     "capacities per step": {  # calibrated: most of those drawn own no running averages
         "fixed": {"drawn": 0},
         "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3, "norms": "calibrated"},
@@ -95,10 +100,11 @@ BASES: dict[str, tuple[Settings, Norms]] = {
 """What a factor is changed of: a recipe, and how its norms are read."""
 
 _LACKING: dict[str, tuple[str, ...]] = {
-    "prunnet-all-capacities": (),
+    "prunnet-all-capacities": ("drawn between trained capacities",),
     "prunnet-default": ("capacities per step",),  # of all that take part it draws one anyway
     "prunnet-channel": (  # cuts channels, sums, has no contrast
         "granularity", "depthwise convolutions", "positives of the contrast", "alpha", "rows",
+        "drawn between trained capacities",
     ),
 }  # fmt: skip
 """Factors that a base does not have."""

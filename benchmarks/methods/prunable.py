@@ -102,6 +102,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
         seed=task.recipe.seed,
         dense_steps=round(settings.dense_share * task.recipe.steps),
         subnetworks_per_step=settings.subnetworks_per_step,
+        between=settings.between,
     )
     schedule = task.schedule(optimizer)
     draws = _draws(settings, task.recipe.seed)

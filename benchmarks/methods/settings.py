@@ -58,6 +58,7 @@ class Settings:
         shared: Of ``ConflictAwareOptimizer``.
         dense_share: The share of all steps that are its ``dense_steps``.
         subnetworks_per_step: Of ``ConflictAwareOptimizer``.
+        between: Of ``ConflictAwareOptimizer``.
         times_the_steps: Of the task's.
         own_batches: Whether every capacity of a step has a batch of its own.
     """
@@ -84,6 +85,7 @@ class Settings:
     subnetworks_per_step: int | None = _default(
         prunnet.ConflictAwareOptimizer, "subnetworks_per_step"
     )
+    between: float = _default(prunnet.ConflictAwareOptimizer, "between")
     times_the_steps: float = 1.0
     own_batches: bool = False
 

@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_metric_learning.utils.loss_tracker import LossTracker
 from torch import Tensor
 
+from prunnet_pml.draws import drawn_for
 from prunnet_pml.record_names import loss_name
 
 
@@ -55,9 +56,13 @@ class CapacityLossTracker(LossTracker):
         self._kept = {}
 
     def keep(self, capacity: float) -> None:
-        """After a pass: notes its losses without their graph, and clears them for the next."""
+        """After a pass: notes its losses without their graph, and clears them for the next.
+
+        One between two trained capacities is noted as the larger of them.
+        """
+        place = drawn_for(self.capacities, capacity)
         for name in self._own_names:
-            self._kept[loss_name(name, capacity)] = _detached(self.losses[name])
+            self._kept[loss_name(name, place)] = _detached(self.losses[name])
         for name in self.losses:
             self.losses[name] = 0
 

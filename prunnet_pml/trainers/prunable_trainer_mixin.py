@@ -169,6 +169,7 @@ def _loop_settings(optimizers: list[ConflictAwareOptimizer]) -> dict[str, list[A
         "`shared`": [optimizer.shared for optimizer in optimizers],
         "`dense_steps`": [optimizer.dense_steps for optimizer in optimizers],
         "`subnetworks_per_step`": [optimizer.subnetworks_per_step for optimizer in optimizers],
+        "`between`": [optimizer.between for optimizer in drawing],
         "`seed`, by which they draw subnetworks": [optimizer.seed for optimizer in drawing],
     }
 

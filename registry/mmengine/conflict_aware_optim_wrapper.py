@@ -12,6 +12,8 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner.amp import autocast
 from torch import Tensor, nn
 
+from prunnet_pml.draws import drawn_for
+from prunnet_pml.network import trained_capacities
 from prunnet_pml.optimizer import ConflictAwareOptimizer
 from prunnet_pml.record_names import loss_name
 from prunnet_pml.registry.mmengine.building import build
@@ -43,6 +45,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         seed: As in ``ConflictAwareOptimizer``.
         dense_steps: As in ``ConflictAwareOptimizer``.
         subnetworks_per_step: As in ``ConflictAwareOptimizer``.
+        between: As in ``ConflictAwareOptimizer``.
         bfloat16: Whether forwards run in bfloat16 autocast, on a CPU too.
         **kwargs: As of ``OptimWrapper``.
     """
@@ -58,6 +61,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         seed: int = 0,
         dense_steps: int = 0,
         subnetworks_per_step: int | None = 1,
+        between: float = 0.0,
         bfloat16: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -68,6 +72,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
             "seed": seed,
             "dense_steps": dense_steps,
             "subnetworks_per_step": subnetworks_per_step,
+            "between": between,
         }
         self._resumed: dict[str, Any] = {}
         self.bfloat16 = bfloat16
@@ -80,18 +85,21 @@ class ConflictAwareOptimWrapper(OptimWrapper):
             data: A batch.
 
         Returns:
-            The loss of every capacity, ``metric_loss_at_20`` say, and ``loss``, their sum.
+            The loss of every capacity, ``metric_loss_at_20`` say, and ``loss``, their sum. One
+            between two trained capacities goes by the name of the larger.
         """
         embedder = model.module if is_model_wrapper(model) else model
         data = embedder.data_preprocessor(data, True)
         losses = {}
+        trained = trained_capacities(embedder.backbone)
         for capacity in self._wrapped(embedder.backbone).capacities():
             with self.optim_context(model):
                 loss = model._run_forward(data, mode="loss")["loss"]
             count = self._inner_count
             self.backward(self.scale_loss(loss))
             self._inner_count = count  # which counts iterations, not passes
-            losses[loss_name("metric_loss", capacity)] = loss.detach()
+            place = drawn_for(trained, capacity)
+            losses[loss_name("metric_loss", place)] = loss.detach()
         self._inner_count += 1
         if self.should_update():
             self.step()
