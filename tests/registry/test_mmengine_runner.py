@@ -41,6 +41,7 @@ SETTINGS = {
     "plain": {},
     "clipped": {"clip_grad": {"max_norm": 0.5}},
     "accumulated, a remainder of two": {"accumulative_counts": 3},
+    "between trained capacities": {"between": 1.0},
     "bfloat16": {"bfloat16": True},
     "all of it, as the authors' code": {
         "bfloat16": True,
@@ -73,6 +74,7 @@ def test_a_runner_takes_the_steps_of_the_plain_loop(
         prunnet.ConflictAware("last") if paper else None,
         shared="dense" if paper else "sum",
         subnetworks_per_step=2 if paper else 1,
+        between=settings.get("between", 0.0),
     )
     parameters = optimizer.param_groups[0]["params"]
     count = settings.get("accumulative_counts", 1)
@@ -104,6 +106,14 @@ def test_the_losses_of_all_capacities_are_in_the_log(tmp_path: Path) -> None:
         scalars["train/loss"].data[0], *(s.data[0] for s in each), strict=True
     ):
         assert total == pytest.approx(sum(parts), rel=1e-5)
+
+
+def test_losses_between_trained_capacities_are_logged_as_the_larger(tmp_path: Path) -> None:
+    runner = train(config(tmp_path, **{"optim_wrapper.between": 1.0}))
+    names = {name.removeprefix("train/") for name in runner.message_hub.log_scalars}
+    found = {name for name in names if name.startswith("metric_loss")}
+    assert len(found) > 1
+    assert found <= set(LOSSES)
 
 
 def test_validation_scores_what_evaluate_scores_and_the_best_is_kept(tmp_path: Path) -> None:

@@ -508,15 +508,19 @@ def test_errors_say_what_to_change() -> None:
         )
     like_it = prunnet.make_prunable(nn.Linear(4, 4), prunnet.trained_capacities(trunk))
     pair = {"trunk": trunk, "embedder": like_it}
+    wrapped = ("trunk_optimizer", "embedder_optimizer")
     drawing = [
         ConflictAwareOptimizer(sgd(m.parameters()), m, subnetworks_per_step=1, seed=seed)
         for seed, m in enumerate(pair.values())
     ]
     with pytest.raises(ValueError, match=r"agree in `seed`, by which .* Found 0 and 1"):
-        build(
-            models=pair,
-            optimizers=dict(zip(("trunk_optimizer", "embedder_optimizer"), drawing, strict=True)),
-        )
+        build(models=pair, optimizers=dict(zip(wrapped, drawing, strict=True)))
+    drawing = [
+        ConflictAwareOptimizer(sgd(m.parameters()), m, between=between)
+        for between, m in zip((0.0, 0.5), pair.values(), strict=True)
+    ]
+    with pytest.raises(ValueError, match=r"agree in `between`\. Found 0\.0 and 0\.5"):
+        build(models=pair, optimizers=dict(zip(wrapped, drawing, strict=True)))
 
 
 def test_optimizers_that_draw_otherwise_are_no_step() -> None:
@@ -540,10 +544,12 @@ def test_optimizers_that_draw_otherwise_are_no_step() -> None:
         trainer.train()
 
 
-def test_capacities_that_a_step_leaves_out_have_no_loss() -> None:
+@pytest.mark.parametrize("between", [0, 1])
+def test_capacities_that_a_step_leaves_out_have_no_loss(between: float) -> None:
+    """And one between two trained ones is logged as the larger."""
     setup = common(plain_setup())
     trunk = setup["models"]["trunk"]
-    optimizer = ConflictAwareOptimizer(sgd(trunk.parameters()), trunk, subnetworks_per_step=1)
+    optimizer = ConflictAwareOptimizer(sgd(trunk.parameters()), trunk, between=between)
     seen: list[dict[str, float]] = []
     trainer = PrunableMetricLossOnly(
         **setup,
