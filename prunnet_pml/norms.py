@@ -69,7 +69,9 @@ class CapacityNorm(Exchanged):
     def _statistic(self, name: str) -> Tensor:
         if self.capacity == 1 or self.capacity in self.set_capacities:
             return self._set_of(name, self.capacity)
-        return self._interpolated(name, self.capacity)
+        found = self._interpolated(name, self.capacity)
+        # By its count of batches, which stays what it is here, a norm without momentum divides.
+        return found if found.is_floating_point() else found.clamp(min=1)
 
     def _interpolated(self, name: str, capacity: float) -> Tensor:
         owned = {c: self._set_of(name, c) for c in (*self.set_capacities, 1.0)}

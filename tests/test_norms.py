@@ -121,11 +121,17 @@ def test_below_the_smallest_capacity_its_set_serves(trained: nn.Module) -> None:
         assert torch.equal(trained.bn1.running_mean, set_of(trained.bn1, 0.2)["running_mean"])
 
 
-def test_training_at_an_untrained_capacity_moves_no_set(trained: nn.Module) -> None:
-    before = snapshot(trained)
-    with prunnet.capacity(trained, 0.5):
-        trained(loader()[0])
-    assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_training_at_an_untrained_capacity_moves_no_set(
+    model: nn.Module, momentum: float | None
+) -> None:
+    """Also where no set has seen a batch yet, by which a norm without momentum divides."""
+    for norm in batch_norms(model).values():
+        norm.momentum = momentum
+    before = snapshot(model)
+    with prunnet.capacity(model, 0.5):
+        model(loader()[0])
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
 def cumulative_oracle(model: nn.Module, capacity: float, batches: list[Tensor]) -> dict[str, dict]:

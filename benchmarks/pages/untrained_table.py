@@ -5,11 +5,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 
+from methods.ablations import name_of
 from pages.numbers import spread, table
 from study_results import Runs
 
+HALF_BETWEEN = name_of("drawn between trained capacities", "half", "prunnet-default")
+
 NAMES = {
     "prunnet-default": "`prunnet-default`",
+    HALF_BETWEEN: "the same, half of the draws between",
     "prunnet-all-capacities": "`prunnet-all-capacities`",
     "norm-statistics=own": "the same, interpolated",
     "prunnet-channel": "`prunnet-channel`, interpolated",
