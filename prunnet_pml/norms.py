@@ -69,6 +69,8 @@ class CapacityNorm(Exchanged):
     def _statistic(self, name: str) -> Tensor:
         if self.capacity == 1 or self.capacity in self.set_capacities:
             return self._set_of(name, self.capacity)
+        if self.training and torch.compiler.is_compiling():  # or every capacity is another graph
+            return self._set_of(name, 1.0).clone()  # batch statistics are read, and this is lost
         found = self._interpolated(name, self.capacity)
         # By its count of batches, which stays what it is here, a norm without momentum divides.
         return found if found.is_floating_point() else found.clamp(min=1)

@@ -77,7 +77,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             clipping notice.
         between: In which share of its draws a trained capacity gives its place to one between it
             and the next lower, drawn evenly; the lowest never does. So capacities between trained
-            ones take part, too. (To a compiled network each would be a graph of its own.)
+            ones take part, too.
 
     Attributes:
         optimizer: The wrapped optimizer.

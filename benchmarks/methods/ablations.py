@@ -109,6 +109,11 @@ _LACKING: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Factors that a base does not have."""
 
+_OF_UNTRAINED = (
+    "trained capacities", "drawn between trained capacities", "capacities per step",
+)  # fmt: skip
+"""Factors that are of interest for what untrained capacities find, too."""
+
 _PREFIXES = {
     "prunnet-all-capacities": "",
     "prunnet-default": "default-",
@@ -144,7 +149,7 @@ def ablations(base: str) -> dict[str, Method]:
 
 def _method(factor: str, value: str, base: str) -> Method:
     settings, norms = _changed(FACTORS[factor][value], base)
-    every = norms != BASES[base][1] or factor in ("trained capacities", "capacities per step")
+    every = norms != BASES[base][1] or factor in _OF_UNTRAINED
     summary = f"{base} with {factor}: {value}."
     return prunnet_method(settings, summary, norms=norms, only_trained=not every)
 
