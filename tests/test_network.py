@@ -440,6 +440,25 @@ def test_a_compiled_prunable_network_trains(name: str) -> None:
     torch.compiler.reset()
 
 
+@pytest.mark.parametrize("name", ["tiny", "test_resnet"])
+def test_a_compiled_network_trains_untrained_capacities_in_two_graphs(name: str) -> None:
+    """Drawn between trained ones, none is the same twice: after the first all are one graph."""
+    model, batch = network_and_images(name)
+    eager = copy.deepcopy(model.train())
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    torch._dynamo.utils.counters.clear()
+    for value in (0.5, 0.31, 0.57, 0.43, 0.75):
+        for network, run in ((model, compiled), (eager, eager)):
+            network.zero_grad()
+            prunnet.set_capacity(network, value)
+            torch.manual_seed(0)  # dropout
+            run(batch).square().sum().backward()
+        for (key, one), other in zip(model.named_parameters(), eager.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4, msg=key)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
+    torch.compiler.reset()
+
+
 @pytest.mark.parametrize("moment", ["train", "eval", "load_state_dict", "reset_scores"])
 def test_a_compiled_network_at_a_fixed_capacity_sees_scores_that_moved(moment: str) -> None:
     """A compiled forward reads the masks that were found last: these find them anew."""
