@@ -108,12 +108,12 @@ class Settings:
 DEFAULT = Settings(times_the_steps=2.5)
 """The library's defaults: a dense pass and a drawn one a step, as many passes as of five a step."""
 
-ALL_CAPACITIES = Settings(subnetworks_per_step=None, contrast=1.0)
+ALL_CAPACITIES = Settings(subnetworks_per_step=None, between=0.0, contrast=1.0)
 """The library's losses and integrator, all capacities in every step, as in the paper."""
 
 PAPER = Settings(
-    subnetworks_per_step=None, initial_scores="uniform", score_depthwise=True, alignment=0.0,
-    contrast=0.0, alpha=0.5, epsilon=1e-8, shared="dense", projection="sequential",
+    subnetworks_per_step=None, between=0.0, initial_scores="uniform", score_depthwise=True,
+    alignment=0.0, contrast=0.0, alpha=0.5, epsilon=1e-8, shared="dense", projection="sequential",
 )  # fmt: skip
 """As published."""
 
