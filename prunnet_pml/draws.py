@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from numbers import Real
 
 import torch
 
@@ -21,6 +22,11 @@ def generator_of(purpose: int, seed: int, step: int) -> torch.Generator:
 def check_draws(count: int | None, between: float, trained: tuple[float, ...]) -> None:
     """Refuses a count of subnetworks, or a share of those between, that can't be drawn.
 
+    Args:
+        count: How many of the trained capacities a step draws; None: it takes them all.
+        between: See ``draw_capacities``.
+        trained: The trained capacities, largest first.
+
     Raises:
         ValueError: If there are not that many capacities, or an argument is out of its range.
     """
@@ -29,8 +35,13 @@ def check_draws(count: int | None, between: float, trained: tuple[float, ...]) -
             "`subnetworks_per_step` should be an integer from 1 to the number of trained "
             f"capacities below 1, {len(trained)}. Found {count!r}."
         )
-    if isinstance(between, bool) or not isinstance(between, int | float) or not 0 <= between <= 1:
-        raise ValueError(f"`between` should be a number in [0, 1]. Found {between!r}.")
+    if isinstance(between, bool) or not isinstance(between, Real) or not 0 <= between < 1:
+        raise ValueError(f"`between` should be a number in [0, 1). Found {between!r}.")
+    if count is None and between:
+        raise ValueError(
+            "`between` should be 0 where no subnetworks are drawn, `subnetworks_per_step=None`. "
+            f"Found {between!r}."
+        )
 
 
 def draw_capacities(
@@ -38,19 +49,17 @@ def draw_capacities(
 ) -> tuple[float, ...]:
     """``count`` of the trained capacities, largest first as they are; all where it is None.
 
-    In the share ``between`` of the draws, a drawn one gives its place to one between it and the
-    next lower, drawn evenly; the lowest never does.
+    In the share ``between`` of its draws a trained capacity gives its place to one between it and
+    the next lower, drawn evenly. The lowest never does.
     """
     if count is None:
         return trained
     generator = generator_of(FOR_CAPACITIES, seed, step)
-    places = torch.randperm(len(trained), generator=generator, device="cpu")[:count].sort().values
+    places = torch.randperm(len(trained), generator=generator, device="cpu")[:count].tolist()
     chances, shares = torch.rand(2, count, generator=generator, dtype=torch.float64, device="cpu")
     lower = dict(itertools.pairwise(trained))
     drawn = []
-    for place, chance, share in zip(
-        places.tolist(), chances.tolist(), shares.tolist(), strict=True
-    ):
+    for place, chance, share in zip(sorted(places), chances.tolist(), shares.tolist(), strict=True):
         capacity = trained[place]
         if chance < between and capacity in lower:
             capacity -= share * (capacity - lower[capacity])
@@ -59,7 +68,7 @@ def draw_capacities(
 
 
 def drawn_for(trained: tuple[float, ...], capacity: float) -> float:
-    """The capacity whose place a drawn one takes: of the trained ones, and 1, the next from it on.
+    """Whose place a drawn capacity takes: the smallest of the trained ones, and 1, from it on.
 
     What is logged of it goes by that one's name.
     """
@@ -69,8 +78,11 @@ def drawn_for(trained: tuple[float, ...], capacity: float) -> float:
 def steps_for_a_draw(
     trained: tuple[float, ...], count: int | None, between: float, capacity: float
 ) -> float:
-    """In how many steps a capacity is drawn once, in the mean; 1 for one between trained ones."""
+    """In how many steps a trained capacity is drawn once, in the mean.
+
+    1 for the dense network, for all where nothing is drawn, and for what is not trained by name.
+    """
     if count is None or capacity not in trained:
         return 1
-    exact = 1 if capacity == min(trained) else 1 - between
-    return len(trained) / (count * exact)
+    itself = 1 if capacity == trained[-1] else 1 - between
+    return len(trained) / (count * itself)

@@ -67,13 +67,19 @@ class CapacityNorm(Exchanged):
         self.capacity = capacity
 
     def _statistic(self, name: str) -> Tensor:
+        owned = self.capacity == 1 or self.capacity in self.set_capacities
+        if owned or not self.training:
+            return self.of_capacity(name)
+        # What such a pass moves is lost. Compiled, interpolation is a graph for every capacity.
+        compiling = torch.compiler.is_compiling()
+        found = self._set_of(name, 1.0).clone() if compiling else self.of_capacity(name)
+        return found if found.is_floating_point() else found.clamp(min=1)  # some divide by it
+
+    def of_capacity(self, name: str) -> Tensor:
+        """One statistic of the current capacity: its own, or between those of its neighbours."""
         if self.capacity == 1 or self.capacity in self.set_capacities:
             return self._set_of(name, self.capacity)
-        if self.training and torch.compiler.is_compiling():  # or every capacity is another graph
-            return self._set_of(name, 1.0).clone()  # batch statistics are read, and this is lost
-        found = self._interpolated(name, self.capacity)
-        # By its count of batches, which stays what it is here, a norm without momentum divides.
-        return found if found.is_floating_point() else found.clamp(min=1)
+        return self._interpolated(name, self.capacity)
 
     def _interpolated(self, name: str, capacity: float) -> Tensor:
         owned = {c: self._set_of(name, c) for c in (*self.set_capacities, 1.0)}
@@ -165,15 +171,17 @@ def interpolated(sets: Mapping[float, Tensor], capacity: float) -> Tensor:
 def batch_counts_as(model: nn.Module, batches: float) -> Iterator[None]:
     """Inside, a batch moves the running averages of norms as far as so many batches like it would.
 
-    For a subnetwork that is drawn in one step of ``batches``: so its averages reach as many steps
+    For a subnetwork that is drawn once in ``batches`` steps: so its averages reach as many steps
     back as the dense network's. (Those of a norm without momentum are of all batches, and stay so.)
     """
+    if batches == 1:
+        yield
+        return
     norms = [module for module in model.modules() if isinstance(module, CapacityNorm)]
     momenta = {norm: norm.momentum for norm in norms if norm.momentum is not None}
     try:
-        if batches != 1:
-            for norm, momentum in momenta.items():
-                norm.momentum = 1 - (1 - momentum) ** batches
+        for norm, momentum in momenta.items():
+            norm.momentum = 1 - (1 - momentum) ** batches
         yield
     finally:
         for norm, momentum in momenta.items():
@@ -252,7 +260,7 @@ def remove_sets(norm: CapacityNorm) -> None:
     """
     for name in STATISTICS:
         if norm._buffers[name] is not None:
-            norm._buffers[name] = norm._statistic(name).detach().clone()
+            norm._buffers[name] = norm.of_capacity(name).detach().clone()
         norm._buffers.pop(f"capacity_{name}", None)
     norm._buffers.pop(CAPACITIES, None)
     for name in ("capacity", "trained_capacities", "set_capacities"):

@@ -77,7 +77,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
             clipping notice.
         between: In which share of its draws a trained capacity gives its place to one between it
             and the next lower, drawn evenly; the lowest never does. So capacities between trained
-            ones take part, too.
+            ones take part, too; none keeps running averages, and those of a trained one are of
+            fewer batches: ``calibrate`` both.
 
     Attributes:
         optimizer: The wrapped optimizer.
@@ -144,7 +145,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         return (1.0, *draw_capacities(trained, count, self.between, self.seed, self._steps))
 
     def capacities(self) -> Iterator[float]:
-        """Yields 1.0, then the trained capacities of this step, with the network set to each.
+        """Yields 1.0, then the subnetworks of this step, with the network set to each.
 
         Afterwards the network is dense again and ``.grad`` holds the integrated gradient. Loops add
         up until ``step()``: gradient accumulation is one loop per batch, then a step.

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from prunnet_pml.draws import check_draws, draw_capacities, steps_for_a_draw
+from prunnet_pml.draws import check_draws, draw_capacities, drawn_for, steps_for_a_draw
 
 TRAINED = (0.8, 0.6, 0.4, 0.2)
 STEPS = 2000
@@ -17,11 +17,17 @@ def drawn(count: int | None, between: float, seed: int = 0) -> list[tuple[float,
 
 
 def place(capacity: float) -> float:
-    """The trained capacity that it is drawn for."""
-    return min(c for c in TRAINED if c >= capacity)
+    return drawn_for(TRAINED, capacity)
 
 
-@pytest.mark.parametrize("between", [0, 0.5, 1])
+@pytest.mark.parametrize(
+    ("capacity", "expected"), [(1.0, 1.0), (0.8, 0.8), (0.79, 0.8), (0.41, 0.6), (0.4, 0.4)]
+)
+def test_what_is_between_takes_the_place_of_the_larger(capacity: float, expected: float) -> None:
+    assert place(capacity) == expected
+
+
+@pytest.mark.parametrize("between", [0, 0.5, 0.9])
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_every_trained_capacity_is_drawn_for_as_often(count: int, between: float) -> None:
     seen: Counter[float] = Counter()
@@ -34,7 +40,7 @@ def test_every_trained_capacity_is_drawn_for_as_often(count: int, between: float
     assert all(abs(seen[c] - expected) <= 4 * expected**0.5 for c in TRAINED)
 
 
-@pytest.mark.parametrize("between", [0, 0.25, 0.5, 1])
+@pytest.mark.parametrize("between", [0, 0.25, 0.5, 0.9])
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_share_is_between_but_for_the_lowest(count: int, between: float) -> None:
     for trained in TRAINED:
@@ -54,30 +60,38 @@ def test_what_is_between_is_drawn_evenly() -> None:
 
 
 def test_all_of_them_are_exactly_the_trained_ones() -> None:
-    assert draw_capacities(TRAINED, None, 1.0, 0, 0) == TRAINED
+    assert draw_capacities(TRAINED, None, 0, 0, 0) == TRAINED
 
 
 def test_one_trained_capacity_has_nothing_below() -> None:
-    assert draw_capacities((0.5,), 1, 1.0, 0, 0) == (0.5,)
+    assert draw_capacities((0.5,), 1, 0.9, 0, 0) == (0.5,)
 
 
 def test_draws_repeat_by_seed_and_step() -> None:
     assert drawn(2, 0.5) == drawn(2, 0.5)
     assert drawn(2, 0.5) != drawn(2, 0.5, seed=1)
-    assert len(set(drawn(1, 1.0))) > STEPS / 2
+    assert len(set(drawn(1, 0.9))) > STEPS / 2
 
 
-@pytest.mark.parametrize("between", [0, 0.5])
-@pytest.mark.parametrize("count", [None, 1, 3])
+@pytest.mark.parametrize(
+    ("count", "between"), [(None, 0), (1, 0), (3, 0), (1, 0.5), (3, 0.5), (1, 0.9)]
+)
 def test_in_so_many_steps_a_capacity_is_drawn_once(count: int | None, between: float) -> None:
     seen = Counter(c for capacities in drawn(count, between) for c in capacities)
     for capacity in TRAINED:
         expected = STEPS / steps_for_a_draw(TRAINED, count, between, capacity)
         assert abs(seen[capacity] - expected) <= 4 * expected**0.5
     assert steps_for_a_draw(TRAINED, count, between, 0.37) == 1
+    assert steps_for_a_draw(TRAINED, count, between, 1.0) == 1
 
 
-@pytest.mark.parametrize("between", [-0.1, 1.1, float("nan"), "half", None, True])
-def test_a_share_is_a_number_from_0_to_1(between: object) -> None:
-    with pytest.raises(ValueError, match=r"`between` should be a number in \[0, 1\]. Found "):
+@pytest.mark.parametrize("between", [-0.1, 1, float("nan"), "half", None, True])
+def test_a_share_is_a_number_from_0_to_below_1(between: object) -> None:
+    """A trained capacity that is never drawn would be read by statistics that saw no batch."""
+    with pytest.raises(ValueError, match=r"`between` should be a number in \[0, 1\)\. Found "):
         check_draws(1, between, TRAINED)
+
+
+def test_where_nothing_is_drawn_nothing_is_between() -> None:
+    with pytest.raises(ValueError, match=r"`between` should be 0 where .* Found 0\.5"):
+        check_draws(None, 0.5, TRAINED)

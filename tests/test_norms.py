@@ -134,6 +134,14 @@ def test_training_at_an_untrained_capacity_moves_no_set(
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_network_pruned_before_it_saw_a_batch_has_counted_none(
+    model: nn.Module, mode: bool
+) -> None:
+    for capacity in (0.5, 0.4):
+        assert prunnet.prune(model.train(mode), capacity).bn1.num_batches_tracked == 0
+
+
 def cumulative_oracle(model: nn.Module, capacity: float, batches: list[Tensor]) -> dict[str, dict]:
     """Norm by norm: mean and unbiased variance of every batch, averaged by their images."""
     model = copy.deepcopy(model).eval()

@@ -72,7 +72,6 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "drawn between trained capacities": {
         "none": {"between": 0.0},
         "half": {"between": 0.5},
-        "all": {"between": 1.0},
     },
     "capacities per step": {  # calibrated: most of those drawn own no running averages
         "fixed": {"drawn": 0},

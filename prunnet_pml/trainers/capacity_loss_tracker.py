@@ -58,7 +58,7 @@ class CapacityLossTracker(LossTracker):
     def keep(self, capacity: float) -> None:
         """After a pass: notes its losses without their graph, and clears them for the next.
 
-        One between two trained capacities is noted as the larger of them.
+        What is between two trained capacities is noted as the larger of them.
         """
         place = drawn_for(self.capacities, capacity)
         for name in self._own_names:

@@ -85,7 +85,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
             data: A batch.
 
         Returns:
-            The loss of every capacity, ``metric_loss_at_20`` say, and ``loss``, their sum. One
+            The loss of every capacity, ``metric_loss_at_20`` say, and ``loss``, their sum. What is
             between two trained capacities goes by the name of the larger.
         """
         embedder = model.module if is_model_wrapper(model) else model
