@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pages.numbers import NONE, table
 from pages.rivals import above_rivals_of_other_seeds, furthest_ahead, points_above
-from pages.untrained_table import BETWEEN, gaps
+from pages.untrained_table import NEIGHBOURS, gaps
 from study_results import Runs
 
 
@@ -92,7 +92,7 @@ def _other_targets(methods: Mapping[str, Runs], _others: set[str]) -> Iterator[T
     name = "default, 20% to dense: 0.95 x dense self"
     yield Target(name, runs.mean(0.2, 1.0), _above_share(runs, 0.2, 0.95))
     yield from _alone("default", runs, methods)
-    for capacity in BETWEEN:
+    for capacity in NEIGHBOURS:
         name = f"default, {capacity:.0%} untrained: between its neighbours, less 1"
         margins = [gap + 1 for gap in gaps(runs, capacity)]
         yield Target(name, runs.mean(capacity, 1.0), margins)

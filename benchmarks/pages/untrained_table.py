@@ -22,7 +22,7 @@ NAMES = {
 }
 """Whose untrained capacities are shown, and what they are called."""
 
-BETWEEN = {0.9: (1.0, 0.8), 0.7: (0.8, 0.6), 0.5: (0.6, 0.4), 0.3: (0.4, 0.2)}
+NEIGHBOURS = {0.9: (1.0, 0.8), 0.7: (0.8, 0.6), 0.5: (0.6, 0.4), 0.3: (0.4, 0.2)}
 
 
 def untrained_table(methods: Mapping[str, Runs]) -> str:
@@ -35,19 +35,19 @@ def untrained_table(methods: Mapping[str, Runs]) -> str:
         for name, title in NAMES.items()
         if name in methods
     ]
-    heads = ["method", "seeds", *(f"{c:.0%}" for c in BETWEEN), "10%"]
+    heads = ["method", "seeds", *(f"{c:.0%}" for c in NEIGHBOURS), "10%"]
     return table(heads, rows) if rows else ""
 
 
 def gaps(runs: Runs, capacity: float) -> list[float]:
     """Points of an untrained capacity above the mean of its two neighbours, by seed."""
-    upper, lower = (runs.cell(neighbour, 1.0) for neighbour in BETWEEN[capacity])
+    upper, lower = (runs.cell(neighbour, 1.0) for neighbour in NEIGHBOURS[capacity])
     between = [statistics.mean(pair) for pair in zip(upper, lower, strict=True)]
     return [a - b for a, b in zip(runs.cell(capacity, 1.0), between, strict=True)]
 
 
 def _cells(runs: Runs) -> list[str]:
     found = [
-        f"{spread(runs.cell(c, 1.0))} ({statistics.mean(gaps(runs, c)):+.1f})" for c in BETWEEN
+        f"{spread(runs.cell(c, 1.0))} ({statistics.mean(gaps(runs, c)):+.1f})" for c in NEIGHBOURS
     ]
     return [*found, spread(runs.cell(0.1, 1.0))]
