@@ -74,7 +74,7 @@ def _between(methods: Methods) -> str:
     return (
         "**Capacities between trained ones, drawn too.** In the dense gallery the dense network, "
         f"40%, 30% and 20% of it find\n  {trained}; {between} where half of the draws of 80%, 60% "
-        f"and 40% are of one between it and the next lower\n  ({seeds_of(found[0])})."
+        f"and\n  40% are of one between it and the next lower ({seeds_of(found[0])})."
     )
 
 
