@@ -67,8 +67,7 @@ class CapacityNorm(Exchanged):
         self.capacity = capacity
 
     def _statistic(self, name: str) -> Tensor:
-        owned = self.capacity == 1 or self.capacity in self.set_capacities
-        if owned or not self.training:
+        if self._owns_a_set() or not self.training:
             return self.of_capacity(name)
         # What such a pass moves is lost. Compiled, interpolation is a graph for every capacity.
         compiling = torch.compiler.is_compiling()
@@ -77,9 +76,11 @@ class CapacityNorm(Exchanged):
 
     def of_capacity(self, name: str) -> Tensor:
         """One statistic of the current capacity: its own, or between those of its neighbours."""
-        if self.capacity == 1 or self.capacity in self.set_capacities:
-            return self._set_of(name, self.capacity)
-        return self._interpolated(name, self.capacity)
+        find = self._set_of if self._owns_a_set() else self._interpolated
+        return find(name, self.capacity)
+
+    def _owns_a_set(self) -> bool:
+        return self.capacity == 1 or self.capacity in self.set_capacities
 
     def _interpolated(self, name: str, capacity: float) -> Tensor:
         owned = {c: self._set_of(name, c) for c in (*self.set_capacities, 1.0)}

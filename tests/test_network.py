@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import timm
@@ -422,21 +423,29 @@ def test_a_compiled_prunable_network_follows_the_capacity(name: str) -> None:
     torch.compiler.reset()
 
 
+def assert_trains_alike(
+    model: nn.Module, compiled: Callable, eager: nn.Module, batch: Tensor
+) -> None:
+    """One backward each, at the capacity that both are at."""
+    for network, run in ((model, compiled), (eager, eager)):
+        network.zero_grad()
+        torch.manual_seed(0)  # dropout
+        run(batch).square().sum().backward()
+    for (key, one), other in zip(model.named_parameters(), eager.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4, msg=key)
+    for (key, one), other in zip(model.named_buffers(), eager.buffers(), strict=True):
+        torch.testing.assert_close(one, other, msg=key)
+
+
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_compiled_prunable_network_trains(name: str) -> None:
     model, batch = network_and_images(name)
     eager = copy.deepcopy(model.train())
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    for capacity in (1.0, 0.4):
-        for network, run in ((model, compiled), (eager, eager)):
-            network.zero_grad()
-            prunnet.set_capacity(network, capacity)
-            torch.manual_seed(0)  # dropout
-            run(batch).square().sum().backward()
-        for (key, one), other in zip(model.named_parameters(), eager.parameters(), strict=True):
-            torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4, msg=key)
-        for (key, one), other in zip(model.named_buffers(), eager.buffers(), strict=True):
-            torch.testing.assert_close(one, other, msg=key)
+    for value in (1.0, 0.4):
+        prunnet.set_capacity(model, value)
+        prunnet.set_capacity(eager, value)
+        assert_trains_alike(model, compiled, eager, batch)
     torch.compiler.reset()
 
 
@@ -448,13 +457,9 @@ def test_a_compiled_network_trains_untrained_capacities_in_two_graphs(name: str)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     torch._dynamo.utils.counters.clear()
     for value in (0.5, 0.31, 0.57, 0.43, 0.75):
-        for network, run in ((model, compiled), (eager, eager)):
-            network.zero_grad()
-            prunnet.set_capacity(network, value)
-            torch.manual_seed(0)  # dropout
-            run(batch).square().sum().backward()
-        for (key, one), other in zip(model.named_parameters(), eager.parameters(), strict=True):
-            torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4, msg=key)
+        prunnet.set_capacity(model, value)
+        prunnet.set_capacity(eager, value)
+        assert_trains_alike(model, compiled, eager, batch)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
     torch.compiler.reset()
 
