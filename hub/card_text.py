@@ -113,7 +113,7 @@ def _retrieval(
     ]
     where = f" on {data.rstrip('.')}" if data else ""
     meanings = {
-        " *": "\\* took no part in training",
+        " *": "\\* not among the trained capacities",
         " †": "† with interpolated norm statistics, as it has none here: `prune` the prunable "
         "network with images as `calibration` for exact ones",
     }

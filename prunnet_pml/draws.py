@@ -37,11 +37,6 @@ def check_draws(count: int | None, between: float, trained: tuple[float, ...]) -
         )
     if isinstance(between, bool) or not isinstance(between, Real) or not 0 <= between < 1:
         raise ValueError(f"`between` should be a number in [0, 1). Found {between!r}.")
-    if count is None and between:
-        raise ValueError(
-            "`between` should be 0 where no subnetworks are drawn, `subnetworks_per_step=None`. "
-            f"Found {between!r}."
-        )
 
 
 def draw_capacities(

@@ -78,7 +78,8 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         between: In which share of its draws a trained capacity gives its place to one between it
             and the next lower, drawn evenly; the lowest never does. So capacities between trained
             ones take part, too; none keeps running averages, and those of a trained one are of
-            fewer batches: ``calibrate`` both.
+            fewer batches: ``calibrate`` both. With 0 only trained capacities take part, as they do
+            where ``subnetworks_per_step`` is None and nothing is drawn.
 
     Attributes:
         optimizer: The wrapped optimizer.
@@ -103,7 +104,7 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         seed: int = 0,
         dense_steps: int = 0,
         subnetworks_per_step: int | None = 1,
-        between: float = 0.0,
+        between: float = 0.5,
     ) -> None:
         if isinstance(optimizer, ConflictAwareOptimizer):
             raise ValueError("`optimizer` should be the one to wrap. Found one wrapped already.")

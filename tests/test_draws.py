@@ -74,7 +74,7 @@ def test_draws_repeat_by_seed_and_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "between"), [(None, 0), (1, 0), (3, 0), (1, 0.5), (3, 0.5), (1, 0.9)]
+    ("count", "between"), [(None, 0.5), (1, 0), (3, 0), (1, 0.5), (3, 0.5), (1, 0.9)]
 )
 def test_in_so_many_steps_a_capacity_is_drawn_once(count: int | None, between: float) -> None:
     seen = Counter(c for capacities in drawn(count, between) for c in capacities)
@@ -90,8 +90,3 @@ def test_a_share_is_a_number_from_0_to_below_1(between: object) -> None:
     """A trained capacity that is never drawn would be read by statistics that saw no batch."""
     with pytest.raises(ValueError, match=r"`between` should be a number in \[0, 1\)\. Found "):
         check_draws(1, between, TRAINED)
-
-
-def test_where_nothing_is_drawn_nothing_is_between() -> None:
-    with pytest.raises(ValueError, match=r"`between` should be 0 where .* Found 0\.5"):
-        check_draws(None, 0.5, TRAINED)

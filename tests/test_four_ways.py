@@ -27,6 +27,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import prunnet_pml as prunnet
+from prunnet_pml.draws import drawn_for
+from prunnet_pml.network import trained_capacities
 from prunnet_pml.record_names import loss_name
 from prunnet_pml.registry.mmengine.bundled_configs import load_config
 from prunnet_pml.registry.mmengine.running import build_runner
@@ -89,7 +91,8 @@ def plain_loop(folder: Path, drawn: str) -> Losses:
         for capacity in optimizer.capacities():
             loss = loss_func(model(images), labels)
             loss.backward()
-            found[-1][loss_name("metric_loss", capacity)] = loss.item()
+            place = drawn_for(trained_capacities(model), capacity)
+            found[-1][loss_name("metric_loss", place)] = loss.item()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from methods.ablations import name_of
 from pages.comparing import Methods, compared, dense_and_20, dense_and_20_at_cost, seeds_of
 from pages.rivals import ALL_CAPACITIES, JOINT_DRAWN_LONGER, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
-from pages.untrained_table import HALF_BETWEEN
+from pages.untrained_table import NONE_BETWEEN
 
 TEN_PERCENT_TOO = name_of("trained capacities", "10, 20, 40, 60, 80", "prunnet-default")
 
@@ -65,16 +65,17 @@ def _smaller(methods: Methods) -> str:
 
 
 def _between(methods: Methods) -> str:
-    if not (found := compared(methods, "prunnet-default", HALF_BETWEEN)):
+    if not (found := compared(methods, "prunnet-default", NONE_BETWEEN)):
         return ""
-    trained, between = (
+    between, none = (
         ", ".join(f"{runs.mean(capacity, 1.0):.1f}" for capacity in (1.0, 0.4, 0.3, 0.2))
         for runs in found
     )
     return (
         "**Capacities between trained ones, drawn too.** In the dense gallery the dense network, "
-        f"40%, 30% and 20% of it find\n  {trained}; {between} where half of the draws of 80%, 60% "
-        f"and\n  40% are of one between it and the next lower ({seeds_of(found[0])})."
+        f"40%, 30% and 20% of it find\n  {between}, where half of the draws of 80%, 60% and 40% "
+        "are of one between it and the next\n  lower; "
+        f"{none} where none is ({seeds_of(found[0])})."
     )
 
 

@@ -8,7 +8,7 @@ from prunnet_pml.hub import catalogue, describe
 
 HEADING = "## Catalogue"
 CAPACITIES = (1.0, 0.8, 0.6, 0.5, 0.4, 0.2, 0.1)
-"""Those shown; 50 and 10% took no part in training."""
+"""Those shown; 50 and 10% are not among the trained ones."""
 
 
 def with_catalogue(page: str) -> str:
@@ -40,8 +40,8 @@ def _section() -> str:
         'bundled = timm.create_model("prunnet_resnet18.glyphs", pretrained=True)   # prunable\n'
         'student = from_pretrained("prunnet_resnet18.glyphs", capacity=0.2)        # plain\n```'
         "\n\nBytes, and Recall@1 in percent of queries at each capacity in the dense network's "
-        "gallery, on letters never seen in\ntraining. Capacities with a * took no part in "
-        "training; all of these have exact norm statistics. MobileNetV2\nhas none of "
+        "gallery, on letters never seen in\ntraining. Those with a * are not among the trained "
+        "capacities; all of these have exact norm statistics. MobileNetV2\nhas none of "
         "90, 70 and 30%, so as to stay small: calibrate it at these before you prune it to "
         "them, or they find next to\nnothing ([method.md](method.md)).\n\n"
         + "\n".join(found)

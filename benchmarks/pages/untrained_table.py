@@ -1,4 +1,4 @@
-"""Capacities that took no part in training, against their trained neighbours."""
+"""Capacities other than the trained ones, against their trained neighbours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from methods.ablations import name_of
 from pages.numbers import spread, table
 from study_results import Runs
 
-HALF_BETWEEN = name_of("drawn between trained capacities", "half", "prunnet-default")
+NONE_BETWEEN = name_of("drawn between trained capacities", "none", "prunnet-default")
 
 NAMES = {
     "prunnet-default": "`prunnet-default`",
-    HALF_BETWEEN: "the same, half of the draws between",
+    NONE_BETWEEN: "the same, none drawn between",
     "prunnet-all-capacities": "`prunnet-all-capacities`",
     "norm-statistics=own": "the same, interpolated",
     "prunnet-channel": "`prunnet-channel`, interpolated",

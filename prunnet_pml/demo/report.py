@@ -95,7 +95,7 @@ def markdown(comparison: Comparison) -> str:
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (
         f"{text}\n\nRecall@1 in percent on characters never seen in training; "
-        "* capacities that took no part in training.\n"
+        "* not among the trained capacities.\n"
     )
 
 

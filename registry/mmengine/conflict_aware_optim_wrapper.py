@@ -61,7 +61,7 @@ class ConflictAwareOptimWrapper(OptimWrapper):
         seed: int = 0,
         dense_steps: int = 0,
         subnetworks_per_step: int | None = 1,
-        between: float = 0.0,
+        between: float = 0.5,
         bfloat16: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:

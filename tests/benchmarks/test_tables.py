@@ -347,11 +347,12 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     assert (
         "network find 22.8 and 32.2, where 10%\n  takes no part in training; 28.5 and 40.2 " in text
     )
-    study.write(made_up("default-drawn-between-trained-capacities=half", 1, 0.9))
+    study.write(made_up("default-drawn-between-trained-capacities=none", 1, 0.9))
     text = study.method.with_study(PAGE, study.read())
-    between = "find\n  72.0, 45.5, 39.4, 32.2; 90.0, 56.9, 49.3, 40.2 where half of the draws"
-    assert between in block(text, "findings")
-    assert "| the same, half of the draws between | 1 | " in block(text, "untrained")
+    findings = block(text, "findings")
+    assert "find\n  72.0, 45.5, 39.4, 32.2, where half of the draws" in findings
+    assert "lower; 90.0, 56.9, 49.3, 40.2 where none is (1 seed)." in findings
+    assert "| the same, none drawn between | 1 | " in block(text, "untrained")
     assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 10
 
 

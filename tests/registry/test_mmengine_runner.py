@@ -41,7 +41,7 @@ SETTINGS = {
     "plain": {},
     "clipped": {"clip_grad": {"max_norm": 0.5}},
     "accumulated, a remainder of two": {"accumulative_counts": 3},
-    "between trained capacities": {"between": 0.9},
+    "none between trained capacities": {"between": 0},
     "bfloat16": {"bfloat16": True},
     "all of it, as the authors' code": {
         "bfloat16": True,
@@ -74,7 +74,7 @@ def test_a_runner_takes_the_steps_of_the_plain_loop(
         prunnet.ConflictAware("last") if paper else None,
         shared="dense" if paper else "sum",
         subnetworks_per_step=2 if paper else 1,
-        between=settings.get("between", 0.0),
+        between=settings.get("between", 0.5),
     )
     parameters = optimizer.param_groups[0]["params"]
     count = settings.get("accumulative_counts", 1)
