@@ -78,6 +78,10 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3, "norms": "calibrated"},
         "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1, "norms": "calibrated"},
     },
+    "batches of a step": {
+        "one for all": {"own_batches": False},
+        "one for each": {"own_batches": True},
+    },
     "dense steps first": {
         "none": {"dense_share": 0.0},
         "30%": {"dense_share": 0.3},
@@ -99,11 +103,14 @@ BASES: dict[str, tuple[Settings, Norms]] = {
 """What a factor is changed of: a recipe, and how its norms are read."""
 
 _LACKING: dict[str, tuple[str, ...]] = {
-    "prunnet-all-capacities": ("drawn between trained capacities",),
+    "prunnet-all-capacities": (
+        "drawn between trained capacities",
+        "batches of a step",  # with one for each it is prunnet-own-batches
+    ),
     "prunnet-default": ("capacities per step",),  # of all that take part it draws one anyway
     "prunnet-channel": (  # cuts channels, sums, has no contrast
         "granularity", "depthwise convolutions", "positives of the contrast", "alpha", "rows",
-        "drawn between trained capacities",
+        "drawn between trained capacities", "batches of a step",
     ),
 }  # fmt: skip
 """Factors that a base does not have."""

@@ -128,7 +128,7 @@ def _batches(task: Task, settings: Settings) -> Iterator[Iterator[tuple[Tensor, 
     if not settings.own_batches:
         yield from (itertools.repeat(batch) for batch in task.batches(title))
         return
-    count = 1 + len(settings.capacities) + settings.drawn
+    count = 1 + (settings.subnetworks_per_step or len(settings.capacities) + settings.drawn)
     each = task.in_times_the_steps(count).batches(title)
     yield from itertools.repeat(each, task.recipe.steps)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,6 +105,27 @@ def test_a_longer_budget_has_the_same_images(task: SimpleNamespace) -> None:
     assert (longer.train, longer.test) == (task.train, task.test)
     batches = {len(list(t.batches(""))) for t in (task, longer)}
     assert batches == {task.recipe.steps, longer.recipe.steps}
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "passes"),
+    [("prunnet-own-batches", 2, 5), ("default-batches-of-a-step=one-for-each", 5, 2)],
+)
+def test_every_pass_has_a_batch_of_its_own(
+    task: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, name: str, steps: int, passes: int
+) -> None:
+    """And learning rates fall over as many as there are."""
+    taken: list[int] = []
+    batches = type(task).batches
+
+    def counted(task: SimpleNamespace, title: str) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in batches(task, title):
+            taken.append(task.recipe.steps)
+            yield batch
+
+    monkeypatch.setattr(type(task), "batches", counted)
+    family_of(name, task)
+    assert taken == [steps * passes] * (steps * passes)
 
 
 def test_every_factor_has_a_method_among_its_values() -> None:
