@@ -56,8 +56,8 @@ class CheckpointRecipe(Recipe):
             "start": f"{self.start}, scores by magnitude",
             "loss": f"NormalizedSoftmaxLoss, temperature {self.temperature:g}, in CompatibleLoss: "
             "alignment 10, contrast 3",
-            "optimizer": "AdamW in ConflictAwareOptimizer, one subnetwork a step, half of them in "
-            "between trained capacities, but for the lowest, one cycle",
+            "optimizer": "AdamW in ConflictAwareOptimizer, one subnetwork a step, half of the "
+            "draws of all but the smallest between it and the next lower, one cycle",
             "learning rates": f"{self.weights_learning_rate:g} of weights, {self.learning_rate:g} "
             f"of scores and embedding head, {self.class_learning_rate:g} of class weights",
             "weight decay": self.weight_decay,

@@ -37,11 +37,6 @@ class Runs:
         found = [document for document in self.documents if document["seed"] in seeds]
         return replace(self, documents=found)
 
-    def but(self, others: Runs) -> Runs:
-        """The same runs, others in place of those of their seeds."""
-        kept = [document for document in self.documents if document["seed"] not in others.seeds]
-        return replace(self, documents=_by_seed(kept + others.documents))
-
     def by(self, metric: str) -> Runs:
         """The same runs, their cells in another metric."""
         return replace(self, metric=metric)

@@ -128,8 +128,8 @@ def _warn_of_others(model: nn.Module, then: set[float]) -> None:
         )
     if gone := sorted(then - now):
         found.append(
-            f"was trained at the capacities {gone}, which {network} does not train: what it "
-            "learnt there goes stale if training goes on"
+            f"was trained at the capacities {gone}, which are not among the trained ones of "
+            f"{network}: what it learnt there goes stale if training goes on"
         )
     if found:
         warn_user(f"`state_dict` {'. It '.join(found)}.")

@@ -54,8 +54,8 @@ def make_prunable(
     Args:
         model: Any network. It keeps its parameter names and methods, and ``isinstance`` knows it;
             only its class becomes a subclass, as those of its layers and norms do.
-        capacities: The capacities below 1 that take part in training. The dense network always
-            does.
+        capacities: The trained capacities, below 1, that steps draw from. The dense network always
+            takes part, those in between may (``between`` of ``ConflictAwareOptimizer``).
         filter_fn: Called as ``filter_fn(module, name)`` for every Conv2d and Linear; those for
             which it is true are scored. By default all but the embedding head, that is what timm's
             ``get_classifier()`` returns; a hand-written network without that method names its head
@@ -171,7 +171,7 @@ def get_capacity(model: nn.Module) -> float:
 
 
 def trained_capacities(model: nn.Module) -> tuple[float, ...]:
-    """The capacities below 1 that take part in training, largest first."""
+    """Those below 1 that own norm statistics and that steps draw from, largest first."""
     return first_scored_layer(model).trained_capacities
 
 

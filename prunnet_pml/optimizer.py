@@ -67,19 +67,19 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         dense_steps: How many steps train the dense network alone, before subnetworks join in:
             ``capacities()`` yields 1.0 only, so such a step costs what a plain one does. What that
             does to recall depends on the data, see docs/method.md. (The paper has none.)
-        subnetworks_per_step: How many of the trained capacities below 1 take part in a step beside
-            the dense network, drawn anew for each. By default one: a step has two passes, and
-            wants more steps than a network alone; with two and a half times as many it found more
-            than all four in every step, as in the paper, which is None (docs/method.md). Where some
-            are drawn, a capacity's running averages see fewer batches: each moves them further, so
-            that they reach as many steps back as the dense network's, but are of fewer images, so
-            ``calibrate`` before an evaluation. A sum of fewer gradients is smaller, as SGD and
-            clipping notice.
+        subnetworks_per_step: How many subnetworks take part in a step beside the dense network,
+            drawn anew for each from the trained capacities below 1. By default one: a step has two
+            passes, and wants more steps than a network alone; with two and a half times as many it
+            found more than all four in every step, as in the paper, which is None and draws nothing
+            (docs/method.md). Where some are drawn, a capacity's running averages see fewer batches:
+            each moves them further, so that they reach as many steps back as the dense network's,
+            but are of fewer images, so ``calibrate`` before an evaluation. A sum of fewer gradients
+            is smaller, as SGD and clipping notice.
         between: In which share of its draws a trained capacity gives its place to one between it
             and the next lower, drawn evenly; the lowest never does. So capacities between trained
             ones take part, too; none keeps running averages, and those of a trained one are of
-            fewer batches: ``calibrate`` both. With 0 only trained capacities take part, as they do
-            where ``subnetworks_per_step`` is None and nothing is drawn.
+            fewer batches: ``calibrate`` both. With norms that were frozen after they had trained
+            say 0: what is between would train on statistics interpolated between its neighbours'.
 
     Attributes:
         optimizer: The wrapped optimizer.

@@ -15,7 +15,10 @@ import prunnet_pml as prunnet
 
 IMAGES = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 NEW = r"was not trained at the capacities \[0\.2, 0\.4\] of TinyEmbedder: .* interpolated"
-GONE = r"was trained at the capacities \[0\.3\], which TinyEmbedder does not train: .* stale"
+GONE = (
+    r"was trained at the capacities \[0\.3\], which are not among the trained ones of "
+    r"TinyEmbedder: .* stale"
+)
 
 
 def trained(capacities: tuple[float, ...]) -> nn.Module:

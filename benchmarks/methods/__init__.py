@@ -97,8 +97,8 @@ METHODS: dict[str, Method] = {
     ),
     "prunnet-default": prunnet_method(
         DEFAULT,
-        "The library's defaults, then calibrate: a dense and a drawn pass a step, in 2.5 times the "
-        "steps.",
+        "The library's defaults, then calibrate: a dense and a drawn pass a step, draws between "
+        "trained capacities too, in 2.5 times the steps.",
     ),
     "prunnet-channel": prunnet_method(
         CHANNEL,

@@ -32,7 +32,7 @@ def prunnet_method(
         settings: How.
         summary: As of the method.
         norms: Which statistics the capacities are read with.
-        only_trained: Whether capacities that take no part in training are left unmeasured.
+        only_trained: Whether capacities other than the trained ones are left unmeasured.
     """
     capacities = (1.0, *CAPACITIES) if only_trained else MEASURED
 

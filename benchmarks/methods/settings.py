@@ -38,7 +38,7 @@ class Settings:
         round_to: Of ``make_prunable``.
         initial_scores: Of ``make_prunable``.
         score_depthwise: Of ``make_prunable``.
-        capacities: Those that take part in training, beside the dense network.
+        capacities: The trained ones, beside the dense network.
         drawn: How many more take part in a step, drawn evenly from [0.1, 1).
         scores: ``"learned"``; ``"frozen"``, as they start; ``"magnitude"``, those of the weights
             after every step.

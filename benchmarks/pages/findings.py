@@ -175,7 +175,7 @@ def _place(methods: Methods) -> str:
     rivals = {name: on_common_seeds(methods[name], ours) for name in measured}
     if not rivals:
         return ""
-    cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8)]
+    cells = [_closest(rivals, capacity) for capacity in (0.2, 0.4, 0.6, 0.8, 1.0)]
     behind = [text for text, lead in cells[1:] if lead > _HALF_A_POINT]
     return (
         "**Where the default stands** in the dense gallery, beside the best other method of "
@@ -185,18 +185,16 @@ def _place(methods: Methods) -> str:
 
 
 def _closest(rivals: Mapping[str, list[Runs]], capacity: float) -> tuple[str, float]:
-    """What the default finds beside the best other method, and how far that one is ahead."""
+    """What the default finds beside the best other method, and that one's lead, as printed."""
     leads = {
         name: theirs.mean(capacity, 1.0) - ours.mean(capacity, 1.0)
         for name, (theirs, ours) in rivals.items()
     }
     best = max(leads, key=lambda name: leads[name])
-    theirs, ours = rivals[best]
-    text = (
-        f"at {capacity:.0%} it finds {ours.mean(capacity, 1.0):.1f}, `{best}` "
-        f"{theirs.mean(capacity, 1.0):.1f} ({seeds_of(ours)})"
-    )
-    return text, leads[best]
+    theirs, ours = (round(runs.mean(capacity, 1.0), 1) for runs in rivals[best])
+    seeds = seeds_of(rivals[best][1])
+    text = f"at {capacity:.0%} it finds {ours:.1f}, `{best}` {theirs:.1f} ({seeds})"
+    return text, round(theirs - ours, 1)
 
 
 FINDINGS: tuple[Callable[[Methods], str], ...] = (

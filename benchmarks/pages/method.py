@@ -60,7 +60,7 @@ def with_study(page: str, study: Study, *again: Study) -> str:
         "default-ablations": _by_task(study, partial(ablations_table, base="prunnet-default")),
         "channel-ablations": _by_task(study, partial(ablations_table, base="prunnet-channel")),
         "again": _again(study, again),  # refuses what repeats no run
-        "met": _met(study, again[0] if again else {}),
+        "met": _met(study),
         "targets": _by_task(study, partial(targets_table, others=OTHERS)),
         "targets-map": _by_task(_by(MAP, study), partial(targets_table, others=OTHERS)),
     }
@@ -124,15 +124,9 @@ def _again(study: Study, again: Sequence[Study]) -> str:
     return "\n".join(f"{TASKS[data]}:\n\n{rows}" for data, rows in tables.items()) or NOT_YET
 
 
-def _met(study: Study, again: Study) -> str:
-    """Of each task how many targets are met, in both metrics, and with the runs made again."""
-    rows = []
-    for data, title in TASKS.items():
-        methods, repeated = study.get(data, {}), again.get(data, {})
-        rows.append(_met_row(title, methods))
-        if repeated:
-            others = {name: methods[name].but(runs) for name, runs in repeated.items()}
-            rows.append(_met_row(f"{title}, made again", {**methods, **others}))
+def _met(study: Study) -> str:
+    """Of each task how many targets are met, in both metrics."""
+    rows = [_met_row(title, study.get(data, {})) for data, title in TASKS.items()]
     heads = [f"{group}, {metric}" for group in GROUPS for metric in ("Recall@1", "mAP@R")]
     rows = [row for row in rows if row]
     return table(["", "seeds", *heads], rows) if rows else NOT_YET

@@ -13,7 +13,7 @@ NONE_BETWEEN = name_of("drawn between trained capacities", "none", "prunnet-defa
 
 NAMES = {
     "prunnet-default": "`prunnet-default`",
-    NONE_BETWEEN: "the same, none drawn between",
+    NONE_BETWEEN: "`prunnet-default`, none drawn between",
     "prunnet-all-capacities": "`prunnet-all-capacities`",
     "norm-statistics=own": "the same, interpolated",
     "prunnet-channel": "`prunnet-channel`, interpolated",

@@ -24,7 +24,7 @@ CAPACITIES = (0.8, 0.6, 0.4, 0.2)
 """The capacities below 1 that a family has to have."""
 
 MEASURED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
-"""Those that are measured where a method gives them; every second one takes no part in training."""
+"""Those that are measured where a method gives them; every second one is not trained by name."""
 
 
 class Task(ABC):

@@ -37,7 +37,8 @@ class PrunableTrainerMixin(BaseTrainer):
       plain optimizers follow its ``shared``: they get the sum of all capacities' gradients, or the
       dense network's.
     - Beside every loss stands one per trained capacity, ``metric_loss_at_20``, in the progress bar,
-      in ``trainer.losses`` and so in the logs. ``total_loss`` is their sum.
+      in ``trainer.losses`` and so in the logs; what is drawn between two goes by the larger's name.
+      ``total_loss`` is their sum.
 
     One batch serves all capacities, and one capacity's graph is alive at a time. Gradient clippers
     run on the integrated gradient.

@@ -116,16 +116,6 @@ def test_runs_that_were_made_again_stand_beside_the_first(study: SimpleNamespace
     assert rows.index(first) < rows.index(others[0]) < rows.index(others[1])
 
 
-def test_targets_are_counted_with_the_runs_made_again(study: SimpleNamespace) -> None:
-    again = again_of(made_up("prunnet-default", 0, 0.9))
-    rows = block(study.method.with_study(PAGE, study.read(), again), "met").splitlines()
-    first, then = (row.split(" | ") for row in rows if row.startswith("| Glyphs"))
-    assert (first[0], then[0]) == ("| Glyphs", "| Glyphs, made again")
-    assert first[1] == then[1] == "2"
-    assert first[2] == "0 of 9"
-    assert then[2] == "9 of 9"
-
-
 @pytest.mark.parametrize(("method", "seed"), [("sfsc", 1), ("joint", 0)])
 def test_only_runs_of_the_study_can_be_made_again(
     study: SimpleNamespace, method: str, seed: int
@@ -352,7 +342,7 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     findings = block(text, "findings")
     assert "find\n  72.0, 45.5, 39.4, 32.2, where half of the draws" in findings
     assert "lower; 90.0, 56.9, 49.3, 40.2 where none is (1 seed)." in findings
-    assert "| the same, none drawn between | 1 | " in block(text, "untrained")
+    assert "| `prunnet-default`, none drawn between | 1 | " in block(text, "untrained")
     assert study.method.with_study(PAGE, {}).count("Not measured yet.") == 10
 
 
