@@ -117,6 +117,7 @@ _LACKING: dict[str, tuple[str, ...]] = {
 
 _OF_UNTRAINED = (
     "trained capacities", "drawn between trained capacities", "capacities per step",
+    "batches of a step",
 )  # fmt: skip
 """Factors that are of interest for what untrained capacities find, too."""
 

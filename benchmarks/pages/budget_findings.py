@@ -9,6 +9,7 @@ from pages.comparing import Methods, compared, dense_and_20, dense_and_20_at_cos
 from pages.rivals import ALL_CAPACITIES, JOINT_DRAWN_LONGER, JOINT_OWN_BATCHES, LONGER, OWN_BATCHES
 from pages.untrained_table import NONE_BETWEEN
 
+OWN_BATCHES_DRAWN = name_of("batches of a step", "one for each", "prunnet-default")
 TEN_PERCENT_TOO = name_of("trained capacities", "10, 20, 40, 60, 80", "prunnet-default")
 
 
@@ -93,6 +94,12 @@ def _own_batches(methods: Methods) -> str:
         text += (
             f"\n  Plain joint training gains by them, too: from {joint} to {joint_own}, beside "
             f"{own} ({seeds_of(both[0])})."
+        )
+    if drawn := compared(methods, "prunnet-default", OWN_BATCHES_DRAWN):
+        ours, own = map(dense_and_20_at_cost, drawn)
+        text += (
+            f"\n  With one subnetwork drawn for each of 2.5 times the steps: from {ours}\n  to "
+            f"{own}, of twice the images ({seeds_of(drawn[0])})."
         )
     return text
 
