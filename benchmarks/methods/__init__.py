@@ -2,7 +2,7 @@
 
 A method makes a family, a trained network for every capacity, of a task: data, backbone, budget.
 All of them train with the same optimizer and schedule, and on the same batches, of which those with
-``times_the_steps`` see more and those with ``own_batches`` others for each capacity.
+``times_the_steps`` see more, and some others for each capacity (``batches``).
 """
 
 from dataclasses import replace
@@ -55,7 +55,7 @@ METHODS: dict[str, Method] = {
     ),
     "joint": prunnet_method(JOINT, "The plain sum of all capacities' losses, nothing detached."),
     "joint-own-batches": prunnet_method(
-        replace(JOINT, own_batches=True),
+        replace(JOINT, batches="one for each"),
         "The same with another batch for each capacity of a step: five times the images.",
     ),
     "joint-drawn-longer": prunnet_method(
@@ -92,7 +92,7 @@ METHODS: dict[str, Method] = {
         "The library's losses and integrator, every capacity in every step, contrast 1.",
     ),
     "prunnet-own-batches": prunnet_method(
-        replace(ALL_CAPACITIES, own_batches=True),
+        replace(ALL_CAPACITIES, batches="one for each"),
         "The same with another batch for each capacity of a step: five times the images.",
     ),
     "prunnet-default": prunnet_method(

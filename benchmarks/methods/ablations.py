@@ -79,8 +79,9 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1, "norms": "calibrated"},
     },
     "batches of a step": {
-        "one for all": {"own_batches": False},
-        "one for each": {"own_batches": True},
+        "one for all": {"batches": "one for all"},
+        "one for each": {"batches": "one for each"},
+        "the one before": {"batches": "the one before"},  # for subnetworks
     },
     "dense steps first": {
         "none": {"dense_share": 0.0},

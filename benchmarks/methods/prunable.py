@@ -111,7 +111,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
             _train_at(model, next(draws))
         for capacity in optimizer.capacities():
             images, labels = next(batches)
-            if settings.own_batches and settings.compatible and capacity < 1:
+            if settings.batches == "one for each" and settings.compatible and capacity < 1:
                 with torch.no_grad(), prunnet.capacity(model, 1.0):
                     loss_func(model(images), labels)  # what the subnetwork's are compared with
             loss_func(model(images), labels).backward()
@@ -123,14 +123,18 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
 
 
 def _batches(task: Task, settings: Settings) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """For every step the batches of its capacities: one for all, or one for each."""
+    """For every step the batches of its capacities, the dense network's first."""
     title = f"prunable, {settings.granularity}"
-    if not settings.own_batches:
-        yield from (itertools.repeat(batch) for batch in task.batches(title))
+    if settings.batches == "one for each":
+        count = 1 + (settings.subnetworks_per_step or len(settings.capacities) + settings.drawn)
+        each = task.in_times_the_steps(count).batches(title)
+        yield from itertools.repeat(each, task.recipe.steps)
         return
-    count = 1 + (settings.subnetworks_per_step or len(settings.capacities) + settings.drawn)
-    each = task.in_times_the_steps(count).batches(title)
-    yield from itertools.repeat(each, task.recipe.steps)
+    before = None
+    for batch in task.batches(title):
+        of_subnetworks = before if before and settings.batches == "the one before" else batch
+        yield itertools.chain([batch], itertools.repeat(of_subnetworks))
+        before = batch
 
 
 def _draws(settings: Settings, seed: int) -> Iterator[tuple[float, ...]]:

@@ -60,7 +60,9 @@ class Settings:
         subnetworks_per_step: Of ``ConflictAwareOptimizer``.
         between: Of ``ConflictAwareOptimizer``.
         times_the_steps: Of the task's.
-        own_batches: Whether every capacity of a step has a batch of its own.
+        batches: What a step trains on: ``"one for all"`` capacities; ``"one for each"``; or, for
+            subnetworks, ``"the one before"``: the dense network's of the step before, and what it
+            made of it then.
     """
 
     granularity: str = _default(prunnet.make_prunable, "granularity")
@@ -87,7 +89,7 @@ class Settings:
     )
     between: float = _default(prunnet.ConflictAwareOptimizer, "between")
     times_the_steps: float = 1.0
-    own_batches: bool = False
+    batches: str = "one for all"
 
     def describe(self) -> dict[str, Any]:
         """All of them, as JSON gives them back."""

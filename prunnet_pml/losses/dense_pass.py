@@ -12,8 +12,9 @@ class DensePass:
     """The dense network's embeddings of a batch, for losses and miners that compare.
 
     Inside of a loop over ``optimizer.capacities()`` a pass may embed several batches (two views,
-    say): the subnetworks' passes meet them in the same order. What the dense network embeds within
-    a subnetwork's pass takes their place. Outside of a loop it is the last batch that is met.
+    say): the subnetworks' passes meet them in the same order. Those of the loop before are met by
+    their own tensor of labels. What the dense network embeds within a subnetwork's pass takes their
+    place. Outside of a loop it is the last batch that is met.
 
     It is no module and holds the model aside, so the model's parameters are not those of the loss
     or miner that owns it.
@@ -29,6 +30,7 @@ class DensePass:
         get_capacity(model)
         self._model = model
         self._kept: list[tuple[Tensor, Tensor | None]] = []
+        self._before: list[tuple[Tensor, Tensor | None]] = []  # of the pass before, in a loop
         self._met = 0  # how many of them the subnetwork's pass has met
         self._dense_pass: int | None = None
         self._pass: int | None = None  # the subnetwork's
@@ -52,7 +54,9 @@ class DensePass:
                 "or loaded."
             )
         if self._dense_pass is None or self._dense_pass != last:
-            self._kept.clear()
+            if last is not None:
+                self._before = self._kept
+            self._kept = []
         self._kept.append((embeddings.detach(), labels))
 
     def embeddings_of(self, embeddings: Tensor, labels: Tensor | None) -> Tensor:
@@ -62,7 +66,7 @@ class DensePass:
             RuntimeError: If the dense network embedded no batch yet, or another one, as far as
                 shapes and labels can tell.
         """
-        dense, seen = self._next()
+        dense, seen = self._next(self._meant_by(labels))
         if dense is None or dense.shape != embeddings.shape:
             found = "none" if dense is None else f"a batch of {tuple(dense.shape)}"
             raise RuntimeError(
@@ -71,25 +75,34 @@ class DensePass:
             )
         if labels is not seen and (labels is None or seen is None or not labels.equal(seen)):
             raise RuntimeError(
-                "Every capacity should embed the batch that the dense network embedded: loop over "
+                "Every capacity should embed the batch that the dense network embedded, or the one "
+                "of the loop before, by the same tensor of labels: loop over "
                 "optimizer.capacities() once per batch. Found other labels."
             )
         return dense
 
-    def _next(self) -> tuple[Tensor | None, Tensor | None]:
-        """What the dense pass met where the subnetwork's is now."""
+    def _meant_by(self, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+        """The batches of this loop, or those of the one before if it alone had these labels."""
+        if labels is None or any(labels is seen for _, seen in self._kept):
+            return self._kept
+        return self._before if any(labels is seen for _, seen in self._before) else self._kept
+
+    def _next(
+        self, kept: list[tuple[Tensor, Tensor | None]]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What the dense pass over these batches met where the subnetwork's is now."""
         last, self._pass = self._pass, get_pass(self._model)
         if self._pass is None or self._pass != last:
             self._met = 0
-        if not self._kept:
+        if not kept:
             return None, None
-        if self._pass is None or len(self._kept) == 1:  # which may be looked at again
+        if self._pass is None or len(kept) == 1:  # which may be looked at again
             self._met = 1
-            return self._kept[-1]
-        if self._met == len(self._kept):
+            return kept[-1]
+        if self._met == len(kept):
             raise RuntimeError(
                 "Every capacity should embed as many batches as the dense network. "
                 f"Found {self._met} of that one, and one more."
             )
         self._met += 1
-        return self._kept[self._met - 1]
+        return kept[self._met - 1]

@@ -109,9 +109,14 @@ def test_a_longer_budget_has_the_same_images(task: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize(
     ("name", "steps", "passes"),
-    [("prunnet-own-batches", 2, 5), ("default-batches-of-a-step=one-for-each", 5, 2)],
+    [
+        ("prunnet-own-batches", 2, 5),
+        ("default-batches-of-a-step=one-for-each", 5, 2),
+        ("default-batches-of-a-step=the-one-before", 5, 1),
+        ("prunnet-default", 5, 1),
+    ],
 )
-def test_every_pass_has_a_batch_of_its_own(
+def test_as_many_batches_are_loaded_as_are_asked_for(
     task: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, name: str, steps: int, passes: int
 ) -> None:
     """And learning rates fall over as many as there are."""

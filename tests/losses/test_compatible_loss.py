@@ -302,6 +302,55 @@ def test_a_loss_of_the_second_of_two_networks_meets_the_same_batches(model: nn.M
     assert torch.equal(*found)
 
 
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_subnetwork_may_have_the_batch_of_the_loop_before(model: nn.Module, views: int) -> None:
+    """It is compared with what the dense network made of it then, by its own tensor of labels."""
+    compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    sgd = torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0)
+    optimizer = prunnet.ConflictAwareOptimizer(sgd, model, subnetworks_per_step=None)
+    batches = [[embeddings(2 * i + view) for view in range(views)] for i in range(4)]
+    labels = [LABELS.clone() for _ in batches]
+    expected: dict[tuple[float, int], list[Tensor]] = {}
+    for i, batch in enumerate(batches):  # a view at a time, outside of a loop
+        for view in batch:
+            for capacity in (1.0, *prunnet.trained_capacities(model)):
+                with prunnet.capacity(model, capacity):
+                    value = compatible(of_capacity(view, capacity), LABELS)
+                    expected.setdefault((capacity, i), []).append(value)
+    for i in range(len(batches)):
+        for capacity in optimizer.capacities():
+            of = i if capacity == 1 else max(i - 1, 0)
+            found = [compatible(of_capacity(view, capacity), labels[of]) for view in batches[of]]
+            assert torch.equal(torch.stack(found), torch.stack(expected[capacity, of]))
+            model(torch.randn(2, 1, 8, 8)).sum().backward()
+        optimizer.step()
+        compatible(embeddings(99), LABELS)  # a look at something else between the steps
+
+
+def test_labels_that_all_batches_share_mean_the_batch_of_this_loop(model: nn.Module) -> None:
+    compatible = CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model, alignment=1)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    for seed in range(2):
+        for capacity in optimizer.capacities():
+            value = compatible(embeddings(seed), LABELS)
+            if capacity < 1:  # no angle between the same embeddings
+                plain = compatible.loss(embeddings(seed), LABELS)
+                torch.testing.assert_close(value, plain)
+            model(torch.randn(2, 1, 8, 8)).sum().backward()
+        optimizer.step()
+
+
+def test_a_batch_of_the_loop_before_by_other_labels_is_refused(model: nn.Module) -> None:
+    compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    with pytest.raises(RuntimeError, match="or the one of the loop before, by the same tensor"):
+        for labels in (LABELS, LABELS.flip(0)):
+            for capacity in optimizer.capacities():
+                compatible(embeddings(), (labels if capacity == 1 else LABELS.clone()))
+                model(torch.randn(2, 1, 8, 8)).sum().backward()
+            optimizer.step()
+
+
 def test_a_pass_of_more_batches_than_the_dense_one_is_refused(model: nn.Module) -> None:
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
     optimizer = prunnet.ConflictAwareOptimizer(
@@ -550,7 +599,7 @@ def test_a_subnetwork_embeds_the_batch_that_the_dense_network_saw(model: nn.Modu
     compatible(embeddings(1), LABELS)
     with prunnet.capacity(model, 0.4):
         compatible(embeddings(2), LABELS.clone())
-        with pytest.raises(RuntimeError, match="batch that the dense network embedded: loop"):
+        with pytest.raises(RuntimeError, match="batch that the dense network embedded, or"):
             compatible(embeddings(2), LABELS.flip(0))
 
 
