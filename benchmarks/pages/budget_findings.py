@@ -10,6 +10,7 @@ from pages.rivals import ALL_CAPACITIES, JOINT_DRAWN_LONGER, JOINT_OWN_BATCHES, 
 from pages.untrained_table import NONE_BETWEEN
 
 OWN_BATCHES_DRAWN = name_of("batches of a step", "one for each", "prunnet-default")
+BATCH_BEFORE = name_of("batches of a step", "the one before", "prunnet-default")
 TEN_PERCENT_TOO = name_of("trained capacities", "10, 20, 40, 60, 80", "prunnet-default")
 
 
@@ -100,6 +101,12 @@ def _own_batches(methods: Methods) -> str:
         text += (
             f"\n  With one subnetwork drawn for each of 2.5 times the steps: from {ours}\n  to "
             f"{own}, of twice the images ({seeds_of(drawn[0])})."
+        )
+    if lagging := compared(methods, "prunnet-default", BATCH_BEFORE):
+        ours, before = map(dense_and_20, lagging)
+        text += (
+            f"\n  With that subnetwork on the batch of the step before, of no more images or passes: "
+            f"from {ours} to {before} ({seeds_of(lagging[0])})."
         )
     return text
 

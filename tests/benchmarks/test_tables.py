@@ -298,6 +298,9 @@ def test_a_batch_for_each_capacity_is_told_with_that_of_joint_training(
     study.write(made_up("default-batches-of-a-step=one-for-each", 1, 0.9))
     findings = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "the steps: from 72.0 and 32.2 at a cost of 6.0\n  to 90.0 and 40.2 at" in findings
+    study.write(made_up("default-batches-of-a-step=the-one-before", 0, 0.8))
+    findings = block(study.method.with_study(PAGE, study.read()), "findings")
+    assert "images or passes: from 70.0 and 31.3 to 80.0 and 35.8 (1 seed)." in findings
 
 
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
