@@ -78,8 +78,9 @@ class ConflictAwareOptimizer(torch.optim.Optimizer):
         between: In which share of its draws a trained capacity gives its place to one between it
             and the next lower, drawn evenly; the lowest never does. So capacities between trained
             ones take part, too; none keeps running averages, and those of a trained one are of
-            fewer batches: ``calibrate`` both. With norms that were frozen after they had trained
-            say 0: what is between would train on statistics interpolated between its neighbours'.
+            fewer batches: ``calibrate`` both. Without effect where nothing is drawn. With norms
+            that were frozen after they had trained say 0: what is between would train on statistics
+            interpolated between its neighbours'.
 
     Attributes:
         optimizer: The wrapped optimizer.

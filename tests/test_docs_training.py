@@ -26,6 +26,7 @@ def page() -> dict[str, object]:
             "network": network,
             "num_classes": 4,
             "loader": loader,
+            "device": "cpu",
             "first": images[:6],
             "second": images[6:] + 0.1,
             "labels": labels[:6],

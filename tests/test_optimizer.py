@@ -291,6 +291,12 @@ def test_subnetworks_are_drawn_evenly_and_largest_first(task: Task, count: int) 
     assert all(abs(times - expected) <= 20 for times in seen.values())  # 4 standard deviations
 
 
+def run_and_step(task: Task, optimizer: ConflictAwareOptimizer, images: Tensor) -> list[float]:
+    found = run_through(task, optimizer, images)
+    optimizer.step()
+    return found
+
+
 def test_by_default_a_step_has_the_dense_network_and_one_drawn_subnetwork(task: Task) -> None:
     optimizer = ConflictAwareOptimizer(torch.optim.SGD(task.parameters(), lr=0.1), task.model)
     drawn = []
@@ -301,8 +307,8 @@ def test_by_default_a_step_has_the_dense_network_and_one_drawn_subnetwork(task: 
         drawn.append(subnetwork)
     assert {*drawn} > {*CAPACITIES[1:]}
     assert max(drawn) == CAPACITIES[1]
-    between = sum(capacity not in CAPACITIES for capacity in drawn)
-    assert abs(between - 48 * 3 / 8) <= 14  # half of those of all but the lowest; 4 deviations
+    half = task.optimizer(subnetworks_per_step=1, between=0.5)
+    assert drawn == [run_and_step(task, half, images)[1] for images in batches(48)]
 
 
 @pytest.mark.parametrize(("count", "between"), [(None, 0), (1, 0), (2, 0), (3, 0), (2, 0.5)])

@@ -106,7 +106,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
     )
     schedule = task.schedule(optimizer)
     draws = _draws(settings, task.recipe.seed)
-    for batches in _batches(task, settings):
+    for batches in batches_of_steps(task, settings):
         if settings.drawn:
             _train_at(model, next(draws))
         for capacity in optimizer.capacities():
@@ -122,7 +122,7 @@ def _run(task: Task, model: nn.Module, loss_func: nn.Module, settings: Settings)
     _train_at(model, settings.capacities)
 
 
-def _batches(task: Task, settings: Settings) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+def batches_of_steps(task: Task, settings: Settings) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
     """For every step the batches of its capacities, the dense network's first."""
     title = f"prunable, {settings.granularity}"
     if settings.batches == "one for each":

@@ -105,8 +105,8 @@ def _own_batches(methods: Methods) -> str:
     if lagging := compared(methods, "prunnet-default", BATCH_BEFORE):
         ours, before = map(dense_and_20, lagging)
         text += (
-            "\n  With that subnetwork on the batch of the step before, of no more images or passes: "
-            f"from {ours} to {before} ({seeds_of(lagging[0])})."
+            "\n  With that subnetwork on the batch of the step before, for the same images and "
+            f"passes: from {ours} to {before} ({seeds_of(lagging[0])})."
         )
     return text
 

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 import torch
-from pytorch_metric_learning.losses import SelfSupervisedLoss
+from pytorch_metric_learning.losses import CrossBatchMemory, SelfSupervisedLoss
 from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
 from torch import Tensor, nn
 
@@ -38,7 +38,8 @@ class CompatibleLoss(nn.Module):
     embeddings alone, and subnetworks are compared with it.
 
     In a loop over ``optimizer.capacities()`` a pass may hold several calls, for two views of the
-    images, say: a subnetwork's meet those of the dense pass in their order.
+    images, say: a subnetwork's meet those of the dense pass in their order. A subnetwork may also
+    have the batch of the loop before, called with the very tensor of labels that came with it then.
 
     To a subnetwork's pass come two terms by which it meets the dense network's embeddings of the
     batch, detached:
@@ -94,6 +95,7 @@ class CompatibleLoss(nn.Module):
         self.space: Space = space
         self.alignment, self.contrast = alignment, contrast
         self._compare = None if space == "logit" else comparison_of(self.loss)
+        self._has_memory = any(isinstance(part, CrossBatchMemory) for part in self.loss.modules())
         self._contrast = Contrast(isinstance(self.loss, DistributedLossWrapper))
 
     def forward(
@@ -114,7 +116,8 @@ class CompatibleLoss(nn.Module):
 
         Raises:
             RuntimeError: If a subnetwork is compared with the dense network's embeddings before
-                that one embedded a batch, or after it embedded another one.
+                that one embedded a batch, or after it embedded another one; or by mined pairs with
+                a memory, of the batch of the loop before.
             ValueError: If there is a contrast and labels are not one class an image.
         """
         if self._of_views:
@@ -138,6 +141,11 @@ class CompatibleLoss(nn.Module):
         if self._compare is None and not self.alignment and not self.contrast:
             return with_detached_weights(self.loss, *batch, **kwargs)
         dense = self._dense.embeddings_of(embeddings, labels)
+        if self._dense.is_of_before and indices_tuple is not None and self._has_memory:
+            raise RuntimeError(
+                "`indices_tuple` should be None beside a memory, whose last batch is that of this "
+                "loop, where a subnetwork has the batch of the loop before. Found a miner's tuple."
+            )
         terms: list[Any] = []
         if self.contrast:
             terms.append(self.contrast * self._contrast(embeddings, labels, dense))

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from torch import Tensor, nn
 
 from prunnet_pml.network import get_capacity
 from prunnet_pml.passes import get_pass, is_any_running
+
+Batches: TypeAlias = list[tuple[Tensor, Tensor | None]]
+"""Embeddings and labels."""
 
 
 class DensePass:
     """The dense network's embeddings of a batch, for losses and miners that compare.
 
     Inside of a loop over ``optimizer.capacities()`` a pass may embed several batches (two views,
-    say): the subnetworks' passes meet them in the same order. Those of the loop before are met by
-    their own tensor of labels. What the dense network embeds within a subnetwork's pass takes their
-    place. Outside of a loop it is the last batch that is met.
+    say): the subnetworks' passes meet them in the same order, or those of the loop before, which
+    are known by their very tensor of labels. What the dense network embeds within a subnetwork's
+    pass takes their place. Outside of a loop it is the last batch that is met.
 
     It is no module and holds the model aside, so the model's parameters are not those of the loss
     or miner that owns it.
 
     Args:
         model: The prunable network, whose capacity says which pass it is.
+
+    Attributes:
+        is_of_before: Whether the batch that was met last is of the loop before.
 
     Raises:
         ValueError: If ``model`` is not prunable.
@@ -29,8 +37,9 @@ class DensePass:
     def __init__(self, model: nn.Module) -> None:
         get_capacity(model)
         self._model = model
-        self._kept: list[tuple[Tensor, Tensor | None]] = []
-        self._before: list[tuple[Tensor, Tensor | None]] = []  # of the pass before, in a loop
+        self._kept: Batches = []
+        self._before: Batches = []  # of the loop before
+        self.is_of_before = False
         self._met = 0  # how many of them the subnetwork's pass has met
         self._dense_pass: int | None = None
         self._pass: int | None = None  # the subnetwork's
@@ -54,7 +63,7 @@ class DensePass:
                 "or loaded."
             )
         if self._dense_pass is None or self._dense_pass != last:
-            if last is not None:
+            if last is not None and not _has(self._kept, labels):  # or a loop is begun again
                 self._before = self._kept
             self._kept = []
         self._kept.append((embeddings.detach(), labels))
@@ -70,7 +79,8 @@ class DensePass:
         if dense is None or dense.shape != embeddings.shape:
             found = "none" if dense is None else f"a batch of {tuple(dense.shape)}"
             raise RuntimeError(
-                "The dense network should embed a batch before its subnetworks do: loop over "
+                "The dense network should embed a batch before its subnetworks do, which know that "
+                "of the loop before by the same tensor of labels: loop over "
                 f"optimizer.capacities(). Found {found} for {tuple(embeddings.shape)}."
             )
         if labels is not seen and (labels is None or seen is None or not labels.equal(seen)):
@@ -81,15 +91,19 @@ class DensePass:
             )
         return dense
 
-    def _meant_by(self, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
+    def _meant_by(self, labels: Tensor | None) -> Batches:
         """The batches of this loop, or those of the one before if it alone had these labels."""
-        if labels is None or any(labels is seen for _, seen in self._kept):
+        self.is_of_before = (
+            get_pass(self._model) is not None
+            and not _has(self._kept, labels)
+            and _has(self._before, labels)
+        )
+        if not self.is_of_before:
             return self._kept
-        return self._before if any(labels is seen for _, seen in self._before) else self._kept
+        of_these = [batch for batch in self._before if batch[1] is labels]
+        return of_these if len(of_these) == 1 else self._before
 
-    def _next(
-        self, kept: list[tuple[Tensor, Tensor | None]]
-    ) -> tuple[Tensor | None, Tensor | None]:
+    def _next(self, kept: Batches) -> tuple[Tensor | None, Tensor | None]:
         """What the dense pass over these batches met where the subnetwork's is now."""
         last, self._pass = self._pass, get_pass(self._model)
         if self._pass is None or self._pass != last:
@@ -106,3 +120,8 @@ class DensePass:
             )
         self._met += 1
         return kept[self._met - 1]
+
+
+def _has(batches: Batches, labels: Tensor | None) -> bool:
+    """Whether one of them has this very tensor of labels."""
+    return labels is not None and any(labels is seen for _, seen in batches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +27,7 @@ try:
     from measure import TrainingBook
     from methods import METHODS, VARIANTS
     from methods.ablations import BASES, FACTORS, name_of, values_of
+    from methods.prunable import batches_of_steps
     from methods.settings import Settings
     from methods.subnetwork_loss import subnetwork_loss
     from tasks import CAPACITIES, MEASURED, TASKS, MobileNetTask, ResNetTask
@@ -131,6 +132,18 @@ def test_as_many_batches_are_loaded_as_are_asked_for(
     monkeypatch.setattr(type(task), "batches", counted)
     family_of(name, task)
     assert taken == [steps * passes] * (steps * passes)
+
+
+def test_subnetworks_have_the_batch_of_the_step_before(task: SimpleNamespace) -> None:
+    settings = Settings(batches="the one before")
+    steps = [
+        [next(batches) for _ in range(3)]
+        for batches in batches_of_steps(task.in_times_the_steps(2), settings)
+    ]
+    assert len(steps) == 4
+    assert all(batch is steps[0][0] for batch in steps[0])
+    for (before, *_), (now, *of_subnetworks) in pairwise(steps):
+        assert all(batch is before and batch is not now for batch in of_subnetworks)
 
 
 def test_every_factor_has_a_method_among_its_values() -> None:

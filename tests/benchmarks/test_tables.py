@@ -300,7 +300,7 @@ def test_a_batch_for_each_capacity_is_told_with_that_of_joint_training(
     assert "the steps: from 72.0 and 32.2 at a cost of 6.0\n  to 90.0 and 40.2 at" in findings
     study.write(made_up("default-batches-of-a-step=the-one-before", 0, 0.8))
     findings = block(study.method.with_study(PAGE, study.read()), "findings")
-    assert "images or passes: from 70.0 and 31.3 to 80.0 and 35.8 (1 seed)." in findings
+    assert "images and passes: from 70.0 and 31.3 to 80.0 and 35.8 (1 seed)." in findings
 
 
 def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
@@ -337,6 +337,10 @@ def test_findings_speak_only_of_what_there_is(study: SimpleNamespace) -> None:
     text = block(study.method.with_study(PAGE, study.read()), "findings")
     assert "for each, finds 80.0 and 35.8, beside 72.0 and 32.2 (1 seed)." in text
     assert "best other method of 4:" in text  # that one among them
+    assert "Behind by more than half a point: at 40%" in text
+    assert "; at 100% it finds 72.0, `joint-drawn-longer` 80.0 (1 seed)." in text
+    study.write(made_up("joint-drawn-longer", 1, 0.7254))  # by 0.5 as it is printed
+    assert "at 100% it" not in block(study.method.with_study(PAGE, study.read()), "findings")
     assert "A smaller size" not in text
     study.write(made_up("default-trained-capacities=10-20-40-60-80", 1, 0.9))
     text = block(study.method.with_study(PAGE, study.read()), "findings")

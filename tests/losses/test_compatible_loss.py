@@ -308,14 +308,15 @@ def test_a_subnetwork_may_have_the_batch_of_the_loop_before(model: nn.Module, vi
     compatible = prunnet.CompatibleLoss(losses.NormalizedSoftmaxLoss(3, 4), model)
     sgd = torch.optim.SGD([*model.parameters(), *compatible.parameters()], lr=0.0)
     optimizer = prunnet.ConflictAwareOptimizer(sgd, model, subnetworks_per_step=None)
-    batches = [[embeddings(2 * i + view) for view in range(views)] for i in range(4)]
-    labels = [LABELS.clone() for _ in batches]
+    sizes = (6, 6, 4, 6)  # the last one of an epoch is smaller
+    batches = [[embeddings(2 * i + v)[:size] for v in range(views)] for i, size in enumerate(sizes)]
+    labels = [LABELS[:size].clone() for size in sizes]
     expected: dict[tuple[float, int], list[Tensor]] = {}
     for i, batch in enumerate(batches):  # a view at a time, outside of a loop
         for view in batch:
             for capacity in (1.0, *prunnet.trained_capacities(model)):
                 with prunnet.capacity(model, capacity):
-                    value = compatible(of_capacity(view, capacity), LABELS)
+                    value = compatible(of_capacity(view, capacity), LABELS[: len(view)])
                     expected.setdefault((capacity, i), []).append(value)
     for i in range(len(batches)):
         for capacity in optimizer.capacities():
@@ -325,6 +326,87 @@ def test_a_subnetwork_may_have_the_batch_of_the_loop_before(model: nn.Module, vi
             model(torch.randn(2, 1, 8, 8)).sum().backward()
         optimizer.step()
         compatible(embeddings(99), LABELS)  # a look at something else between the steps
+
+
+def angles_to_dense(model: nn.Module) -> nn.Module:
+    """A loss whose subnetworks' pass gives one minus the cosine to what the dense network made."""
+    return CompatibleLoss(Zero(), model, alignment=1)
+
+
+class Zero(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, embeddings: Tensor, *_args: object) -> Tensor:
+        return 0 * embeddings.sum() * self.weight.sum()
+
+
+def test_a_view_of_the_loop_before_with_labels_of_its_own_is_the_one_that_is_met(
+    model: nn.Module,
+) -> None:
+    compatible = angles_to_dense(model)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    labels = [LABELS.clone() for _ in range(3)]
+    for loop in range(2):
+        for capacity in optimizer.capacities():
+            seen = (2,) if loop and capacity == 1 else (0, 1) if capacity == 1 else (1,)
+            for i in seen:
+                angle = compatible(embeddings(i), labels[i])
+            if loop and capacity < 1:
+                assert abs(angle.item()) < 1e-6
+            model(torch.randn(2, 1, 8, 8)).sum().backward()
+        optimizer.step()
+
+
+def test_a_loop_that_is_begun_again_still_knows_the_batch_before(model: nn.Module) -> None:
+    compatible = angles_to_dense(model)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    before, now = ((embeddings(i), LABELS.clone()) for i in range(2))
+
+    def loop(fails: bool, first: bool = False) -> None:
+        for capacity in optimizer.capacities():
+            angle = compatible(*(now if capacity == 1 and not first else before))
+            if capacity < 1:
+                assert abs(angle.item()) < 1e-6
+            elif fails:
+                raise MemoryError
+            model(torch.randn(2, 1, 8, 8)).sum().backward()
+        optimizer.step()
+
+    loop(fails=False, first=True)
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            loop(fails=True)
+    loop(fails=False)
+
+
+def test_outside_of_a_loop_the_last_batch_is_met(model: nn.Module) -> None:
+    compatible = angles_to_dense(model)
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    labels = LABELS.clone()
+    for _ in optimizer.capacities():
+        compatible(embeddings(0), labels)
+        model(torch.randn(2, 1, 8, 8)).sum().backward()
+    compatible(embeddings(1), LABELS)
+    with prunnet.capacity(model, 0.4):
+        assert abs(compatible(embeddings(1), labels).item()) < 1e-6
+
+
+def test_mined_pairs_of_the_batch_before_are_refused_beside_a_memory(model: nn.Module) -> None:
+    """It holds rows of the batch of this loop where the miner's would lie."""
+    memory = losses.CrossBatchMemory(losses.ContrastiveLoss(), 4, memory_size=12)
+    compatible = prunnet.CompatibleLoss(memory, model, space="embedding")
+    miner = miners.BatchHardMiner()
+    optimizer = prunnet.ConflictAwareOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), model)
+    batches = [(embeddings(i), LABELS.clone()) for i in range(2)]
+    with pytest.raises(RuntimeError, match=r"`indices_tuple` should be None beside a memory"):
+        for i in range(2):
+            for capacity in optimizer.capacities():
+                seen, labels = batches[i if capacity == 1 else 0]
+                compatible(seen, labels, miner(seen, labels))
+                model(torch.randn(2, 1, 8, 8)).sum().backward()
+            optimizer.step()
 
 
 def test_labels_that_all_batches_share_mean_the_batch_of_this_loop(model: nn.Module) -> None:
