@@ -42,7 +42,7 @@ def run_demo(folder: Path, recipe: Recipe | None = None) -> Comparison:
     console.print(table(comparison))
     for name, target in comparison.targets().items():
         verdict = "[green]met[/]   " if target["met"] else "[red]missed[/]"
-        console.print(f"{verdict} {name}: {target['value']:.3f} ({target['bound']:.3f})")
+        console.print(f"{verdict} {name}: {target['value']:.4f} ({target['bound']:.4f})")
     console.print(f"In {sum(clock.seconds.values()):.0f} s. Pictures and checkpoint: {folder}/")
     return comparison
 
