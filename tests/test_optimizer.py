@@ -299,16 +299,13 @@ def run_and_step(task: Task, optimizer: ConflictAwareOptimizer, images: Tensor) 
 
 def test_by_default_a_step_has_the_dense_network_and_one_drawn_subnetwork(task: Task) -> None:
     optimizer = ConflictAwareOptimizer(torch.optim.SGD(task.parameters(), lr=0.1), task.model)
-    drawn = []
-    for images in batches(48):
-        dense, subnetwork = run_through(task, optimizer, images)
-        optimizer.step()
-        assert dense == 1
-        drawn.append(subnetwork)
+    steps = [run_and_step(task, optimizer, images) for images in batches(48)]
+    dense, drawn = zip(*steps, strict=True)
+    assert {*dense} == {1}
     assert {*drawn} > {*CAPACITIES[1:]}
     assert max(drawn) == CAPACITIES[1]
     half = task.optimizer(subnetworks_per_step=1, between=0.5)
-    assert drawn == [run_and_step(task, half, images)[1] for images in batches(48)]
+    assert steps == [run_and_step(task, half, images) for images in batches(48)]
 
 
 @pytest.mark.parametrize(("count", "between"), [(None, 0), (1, 0), (2, 0), (3, 0), (2, 0.5)])
@@ -384,11 +381,7 @@ def test_draws_repeat_by_their_seed_and_go_on_after_resuming(task: Task) -> None
     [images] = batches(1)
 
     def draws(optimizer: ConflictAwareOptimizer, steps: int) -> list[list[float]]:
-        found = []
-        for _ in range(steps):
-            found.append(run_through(task, optimizer, images))
-            optimizer.step()
-        return found
+        return [run_and_step(task, optimizer, images) for _ in range(steps)]
 
     optimizer = task.optimizer(subnetworks_per_step=1)
     expected = draws(optimizer, 8)

@@ -78,11 +78,8 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "20 and 3 drawn": {"capacities": (0.2,), "drawn": 3, "norms": "calibrated"},
         "20 and 1 drawn": {"capacities": (0.2,), "drawn": 1, "norms": "calibrated"},
     },
-    "batches of a step": {
-        "one for all": {"batches": "one for all"},
-        "one for each": {"batches": "one for each"},
-        "the one before": {"batches": "the one before"},  # for subnetworks
-    },
+    "batches of a step": {batches: {"batches": batches} for batches in
+                          ("one for all", "one for each", "the one before")},
     "dense steps first": {
         "none": {"dense_share": 0.0},
         "30%": {"dense_share": 0.3},

@@ -7,14 +7,14 @@ from numbers import Real
 from typing import Any
 
 import torch
-from pytorch_metric_learning.losses import CrossBatchMemory, SelfSupervisedLoss
+from pytorch_metric_learning.losses import SelfSupervisedLoss
 from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
 from torch import Tensor, nn
 
 from prunnet_pml.losses.comparison import comparison_of, with_detached_weights
 from prunnet_pml.losses.contrast import Contrast
 from prunnet_pml.losses.dense_pass import DensePass
-from prunnet_pml.losses.spaces import Space, why_not
+from prunnet_pml.losses.spaces import Space, has_memory, why_not
 
 
 class CompatibleLoss(nn.Module):
@@ -95,7 +95,7 @@ class CompatibleLoss(nn.Module):
         self.space: Space = space
         self.alignment, self.contrast = alignment, contrast
         self._compare = None if space == "logit" else comparison_of(self.loss)
-        self._has_memory = any(isinstance(part, CrossBatchMemory) for part in self.loss.modules())
+        self._has_memory = has_memory(self.loss)
         self._contrast = Contrast(isinstance(self.loss, DistributedLossWrapper))
 
     def forward(

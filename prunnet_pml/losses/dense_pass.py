@@ -12,6 +12,8 @@ from prunnet_pml.passes import get_pass, is_any_running
 Batches: TypeAlias = list[tuple[Tensor, Tensor | None]]
 """Embeddings and labels."""
 
+_OF_BEFORE = "(That of the loop before is known by its very tensor of labels.)"
+
 
 class DensePass:
     """The dense network's embeddings of a batch, for losses and miners that compare.
@@ -75,32 +77,29 @@ class DensePass:
             RuntimeError: If the dense network embedded no batch yet, or another one, as far as
                 shapes and labels can tell.
         """
-        dense, seen = self._next(self._meant_by(labels))
+        batches = self._meant_by(labels)
+        self.is_of_before = batches is not self._kept
+        dense, seen = self._next(batches)
         if dense is None or dense.shape != embeddings.shape:
             found = "none" if dense is None else f"a batch of {tuple(dense.shape)}"
             raise RuntimeError(
-                "The dense network should embed a batch before its subnetworks do, which know that "
-                "of the loop before by the same tensor of labels: loop over "
-                f"optimizer.capacities(). Found {found} for {tuple(embeddings.shape)}."
+                "The dense network should embed a batch before its subnetworks do: loop over "
+                f"optimizer.capacities(). {_OF_BEFORE} Found {found} for {tuple(embeddings.shape)}."
             )
         if labels is not seen and (labels is None or seen is None or not labels.equal(seen)):
             raise RuntimeError(
-                "Every capacity should embed the batch that the dense network embedded, or the one "
-                "of the loop before, by the same tensor of labels: loop over "
-                "optimizer.capacities() once per batch. Found other labels."
+                "Every capacity should embed the batch that the dense network embedded: loop over "
+                f"optimizer.capacities() once per batch. {_OF_BEFORE} Found other labels."
             )
         return dense
 
     def _meant_by(self, labels: Tensor | None) -> Batches:
         """The batches of this loop, or those of the one before if it alone had these labels."""
-        self.is_of_before = (
-            get_pass(self._model) is not None
-            and not _has(self._kept, labels)
-            and _has(self._before, labels)
-        )
-        if not self.is_of_before:
+        if labels is None or get_pass(self._model) is None or _has(self._kept, labels):
             return self._kept
         of_these = [batch for batch in self._before if batch[1] is labels]
+        if not of_these:
+            return self._kept
         return of_these if len(of_these) == 1 else self._before
 
     def _next(self, kept: Batches) -> tuple[Tensor | None, Tensor | None]:

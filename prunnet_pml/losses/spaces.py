@@ -26,10 +26,15 @@ _LABELS = torch.tensor([0, 0, 1, 1])
 _PAIRS = tuple(torch.tensor(indices) for indices in ([0, 2], [1, 3], [0, 2], [2, 0]))
 
 
+def has_memory(loss: nn.Module) -> bool:
+    """Whether a loss keeps embeddings of earlier batches, itself or inside of a wrapper."""
+    return any(isinstance(module, losses.CrossBatchMemory) for module in loss.modules())
+
+
 def why_not(loss: nn.Module, space: Space) -> str | None:
     """Why a loss can't compare capacities in a space, in a few words. None where it can."""
     if space != "embedding":
-        if any(isinstance(module, losses.CrossBatchMemory) for module in loss.modules()):
+        if has_memory(loss):
             return "its memory would fill with subnetworks' embeddings"
         if next(loss.parameters(), None) is None:
             return "it has no class weights"
